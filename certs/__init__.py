@@ -1,0 +1,1 @@
+"""Development certificate authority, leaf certificates, reload on rotation."""

@@ -1,0 +1,1 @@
+"""Credentials, principals, policy, and sealing of database values; pure."""

@@ -1,0 +1,1 @@
+"""One command that brings up every real part on this machine."""

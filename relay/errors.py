@@ -1,0 +1,134 @@
+"""The root of the exception tree. Each leaf knows its HTTP status and the `code` of the API's error answers."""
+
+from typing import ClassVar
+
+
+class RelayError(Exception):
+    """Anything the relay or the agent raises on purpose. `str(error)` is one sentence fit to be shown."""
+
+    code: ClassVar[str] = "internal_error"
+    """Machine-readable name in error answers and logs."""
+    status: ClassVar[int] = 500
+    """HTTP status of the answer that this error becomes, where it becomes one."""
+
+
+class ConfigurationError(RelayError):
+    """What the operator wrote cannot be used; carries every problem, each with the key's path or the file."""
+
+    code = "configuration"
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ProtocolError(RelayError):
+    """A rule of the tunnel protocol was broken; which side broke it is the subclass."""
+
+    code = "protocol_error"
+
+
+class LocalProtocolError(ProtocolError):
+    """Our own code asked a session for something that the protocol does not allow now."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent bytes that the protocol does not allow; `wire_code` goes into the GOAWAY."""
+
+    def __init__(self, message: str, *, wire_code: int) -> None:
+        super().__init__(message)
+        self.wire_code = wire_code
+
+
+class StreamResetError(RelayError):
+    """A stream ended by a reset, ours or the peer's; `wire_code` is one of `relay.mux.codes.ResetCode`."""
+
+    code = "stream_reset"
+    status = 502
+
+    def __init__(self, message: str, *, wire_code: int, remote: bool) -> None:
+        super().__init__(message)
+        self.wire_code = wire_code
+        self.remote = remote
+
+
+class TunnelClosedError(RelayError):
+    """The tunnel under a stream is gone, or takes no new streams."""
+
+    code = "tunnel_closed"
+    status = 502
+
+
+class BadRequestError(RelayError):
+    """A request that is malformed or ambiguous. `reason` is a short slug, stable, counted in the metrics."""
+
+    code = "bad_request"
+    status = 400
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class BadResponseError(RelayError):
+    """A target answered with bytes that are not HTTP as we accept it; `reason` is a short slug."""
+
+    code = "bad_response"
+    status = 502
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class UnauthenticatedError(RelayError):
+    """No credential, or one that is malformed, unknown, expired or revoked."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class ForbiddenError(RelayError):
+    """The principal is known and may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFoundError(RelayError):
+    """What was asked for does not exist for this principal; the message says what was looked up."""
+
+    code = "not_found"
+    status = 404
+
+
+class ConflictError(RelayError):
+    """The change contradicts the present state."""
+
+    code = "conflict"
+    status = 409
+
+
+class InvalidError(RelayError):
+    """A value in the request breaks a rule; the message names the field's path and the rule."""
+
+    code = "invalid"
+    status = 422
+
+
+class ClusterOfflineError(RelayError):
+    """The cluster has no live tunnel; `since` is when the last one ended (epoch seconds), None if there was none."""
+
+    code = "cluster_offline"
+    status = 503
+
+    def __init__(self, message: str, *, since: float | None) -> None:
+        super().__init__(message)
+        self.since = since
+
+
+class StoreUnavailableError(RelayError):
+    """The database does not answer."""
+
+    code = "store_unavailable"
+    status = 503

@@ -1,0 +1,1 @@
+"""Strict HTTP/1 heads, body framing, forwarding rules and plain error answers; pure."""

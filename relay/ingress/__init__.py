@@ -1,0 +1,1 @@
+"""Serves visitors: reads requests, decides where they go, forwards them."""

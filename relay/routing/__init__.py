@@ -1,0 +1,1 @@
+"""Preview hostnames, routes, and the choice among live tunnels; pure."""

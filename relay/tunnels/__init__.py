@@ -1,0 +1,1 @@
+"""Accepts agents and keeps the registry of live tunnels."""
