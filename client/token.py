@@ -1,0 +1,71 @@
+"""The cluster token's file: read at every login, and watched, so that a new token is used without a restart."""
+
+from pathlib import Path
+
+from relay.errors import ConfigurationError
+
+MAX_TOKEN_BYTES = 1024
+"""Tokens have 40 characters; a file that is far larger is the wrong file, and is not sent anywhere."""
+
+
+def read_token(path: Path) -> str:
+    """The token in a file, without the white space around it.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or what is in it cannot be a token. The content is never quoted.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_TOKEN_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the token file {path}: {error.strerror or error}") from error
+    if len(content) > MAX_TOKEN_BYTES:
+        raise ConfigurationError(f"the token file {path} has more than {MAX_TOKEN_BYTES} bytes; it is no token")
+    words = content.split()
+    if not words:
+        raise ConfigurationError(f"the token file {path} is empty")
+    if len(words) > 1 or not words[0].isascii() or not words[0].decode().isprintable():
+        raise ConfigurationError(f"the token file {path} must hold one token and nothing else")
+    return words[0].decode()
+
+
+class WatchedToken:
+    """The newest good token of a file.
+
+    The content is compared, not the file's times or inode: an atomic rename, a write in place and the swap of a
+    Kubernetes `..data` link all look the same here, and a file that was touched is no change.
+
+    Raises:
+        ConfigurationError: at construction, when there is no token to start with.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._value = read_token(path)
+        self._problem: str | None = None
+
+    @property
+    def value(self) -> str:
+        """The token in use."""
+        return self._value
+
+    @property
+    def problem(self) -> str | None:
+        """Why the file as it is now is not used (the token read before is), or None."""
+        return self._problem
+
+    def refresh(self) -> bool:
+        """Reads the file again; True when there is another token in it. Never raises for what stands in the file."""
+        try:
+            value = read_token(self._path)
+        except ConfigurationError as error:
+            # A writer that truncates first is met in the middle now and then; the next look finds the whole.
+            self._problem = str(error)
+            return False
+        self._problem = None
+        changed = value != self._value
+        self._value = value
+        return changed
+
+    def __repr__(self) -> str:
+        return f"WatchedToken({self._path})"
