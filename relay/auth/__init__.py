@@ -1,1 +1,27 @@
 """Credentials, principals, policy, and sealing of database values; pure."""
+
+from relay.auth.master import MasterKey, mint_master_key, parse_master_key
+from relay.auth.policy import Action, Membership, Principal, PrincipalKind, Role, permits, require
+from relay.auth.sealing import Sealer, UnsealError
+from relay.auth.tokens import Token, TokenKind, hashes_equal, keyed_hash, mint, parse
+
+__all__ = [
+    "Action",
+    "MasterKey",
+    "Membership",
+    "Principal",
+    "PrincipalKind",
+    "Role",
+    "Sealer",
+    "Token",
+    "TokenKind",
+    "UnsealError",
+    "hashes_equal",
+    "keyed_hash",
+    "mint",
+    "mint_master_key",
+    "parse",
+    "parse_master_key",
+    "permits",
+    "require",
+]

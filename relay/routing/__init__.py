@@ -1,1 +1,25 @@
 """Preview hostnames, routes, and the choice among live tunnels; pure."""
+
+from relay.routing.choice import pick_of_two
+from relay.routing.hostnames import PreviewHost, parse_preview_host, print_preview_host
+from relay.routing.names import name_problem, require_label, require_name, valid_name
+from relay.routing.routes import HostHeader, Preflight, Route, RouteTable, Visibility
+from relay.routing.targets import parse_target, print_target_authority
+
+__all__ = [
+    "HostHeader",
+    "Preflight",
+    "PreviewHost",
+    "Route",
+    "RouteTable",
+    "Visibility",
+    "name_problem",
+    "parse_preview_host",
+    "parse_target",
+    "pick_of_two",
+    "print_preview_host",
+    "print_target_authority",
+    "require_label",
+    "require_name",
+    "valid_name",
+]
