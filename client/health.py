@@ -4,14 +4,12 @@ It answers one request per connection and reads nothing but the request line, so
 """
 
 import re
-from functools import partial
 from http import HTTPStatus
 
 import trio
 
 from client.settings import Endpoint
 from client.status import AgentStatus, Metrics
-from relay.errors import ConfigurationError
 
 REQUEST_SECONDS = 5.0
 """From accepting until the answer is written: probes time out after one second by default, scrapes after ten."""
@@ -25,6 +23,18 @@ _TEXT = "text/plain; charset=utf-8"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
+async def open_health_listeners(endpoint: Endpoint) -> list[trio.SocketListener]:
+    """Listens on the address for health; done before anything else starts, so a taken port is found at once.
+
+    Raises:
+        OSError: the address cannot be listened on; the message names it.
+    """
+    try:
+        return await trio.open_tcp_listeners(endpoint.port, host=endpoint.host)
+    except OSError as error:
+        raise OSError(f"cannot listen on {endpoint} for health: {error.strerror or error}") from error
+
+
 class HealthServer:
     """Serves the state of one agent."""
 
@@ -33,19 +43,9 @@ class HealthServer:
         self._metrics = metrics
         self._slots = trio.Semaphore(MAX_CONNECTIONS)
 
-    async def serve(self, endpoint: Endpoint, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
-        """Listens until it is cancelled; reports the port in `task_status`.
-
-        Raises:
-            ConfigurationError: the address cannot be listened on.
-        """
-        try:
-            listeners = await trio.open_tcp_listeners(endpoint.port, host=endpoint.host)
-        except OSError as error:
-            raise ConfigurationError(f"cannot listen on {endpoint} for health: {error.strerror or error}") from error
-        async with trio.open_nursery() as nursery:
-            await nursery.start(partial(trio.serve_listeners, self._answer, listeners))
-            task_status.started(listeners[0].socket.getsockname()[1])
+    async def serve(self, listeners: list[trio.SocketListener]) -> None:
+        """Answers on `listeners` until it is cancelled."""
+        await trio.serve_listeners(self._answer, listeners)
 
     async def _answer(self, stream: trio.SocketStream) -> None:
         async with self._slots, stream:

@@ -43,7 +43,7 @@ class Flags:
     transport: str | None = None
     health: str | None = None
     cluster_domain: str | None = None
-    drain_seconds: float | None = None
+    drain_seconds: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,8 +202,8 @@ class _Reader:
         self.problems.append(f"--transport (SIGNADOT_TRANSPORT) is {text!r}: it must be tls or websocket")
         return None
 
-    def drain_seconds(self, flag: float | None) -> float:
-        text = self._text(None if flag is None else str(flag), "SIGNADOT_DRAIN_SECONDS") or str(DRAIN_SECONDS)
+    def drain_seconds(self, flag: str | None) -> float:
+        text = self._text(flag, "SIGNADOT_DRAIN_SECONDS") or str(DRAIN_SECONDS)
         try:
             seconds = float(text)
         except ValueError:

@@ -39,7 +39,7 @@ def test_the_environment_says_the_same_as_the_flags(tmp_path: Path) -> None:
             transport="websocket",
             health="0.0.0.0:9",
             cluster_domain="k8s.example",
-            drain_seconds=5,
+            drain_seconds="5",
         ),
         {},
     )
@@ -74,7 +74,7 @@ def test_every_problem_is_reported_at_once() -> None:
             transport="quic",
             health="127.0.0.1",
             cluster_domain="..",
-            drain_seconds=-1,
+            drain_seconds="-1",
         ),
         KUBERNETES_SERVICE_HOST="not an address",
     )
