@@ -44,7 +44,7 @@ class AgentStatus:
     is_stopping: bool = False
     """After SIGTERM: no new streams are taken."""
     token_problem: str | None = None
-    """Why the token file as it is now is not used."""
+    """Why the token file as it is now is not used: one sentence."""
 
     @property
     def is_ready(self) -> bool:

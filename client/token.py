@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import trio
+
 from relay.errors import ConfigurationError
 
 MAX_TOKEN_BYTES = 1024
@@ -27,6 +29,10 @@ def read_token(path: Path) -> str:
     if len(words) > 1 or not words[0].isascii() or not words[0].decode().isprintable():
         raise ConfigurationError(f"the token file {path} must hold one token and nothing else")
     return words[0].decode()
+
+
+LOOK_SECONDS = 1.0
+"""Between two looks at the file: as prompt as a person expects, and one small read costs nothing."""
 
 
 class WatchedToken:
@@ -69,3 +75,23 @@ class WatchedToken:
 
     def __repr__(self) -> str:
         return f"WatchedToken({self._path})"
+
+
+class TokenChanges:
+    """Tells the links when the token changed: each change sets the event that was current, and a new one takes over."""
+
+    def __init__(self, token: WatchedToken) -> None:
+        self._token = token
+        self._event = trio.Event()
+
+    def event(self) -> trio.Event:
+        """Set at the next change."""
+        return self._event
+
+    async def watch(self) -> None:
+        """Looks at the file until cancelled."""
+        while True:
+            await trio.sleep(LOOK_SECONDS)
+            if self._token.refresh():
+                self._event.set()
+                self._event = trio.Event()
