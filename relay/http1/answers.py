@@ -1,0 +1,102 @@
+"""Answers of the relay's own: errors as JSON for programs and as a page for people."""
+
+import base64
+import hashlib
+import html as html_text
+import json
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from relay.http1.fields import join_headers
+from relay.http1.request import RequestHead
+
+_STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { margin: 0; background: #fff; color: #1c1e21; }
+main { max-width: 40rem; margin: 12vh auto 0; padding: 0 1.5rem; }
+h1 { font-size: 1.5rem; line-height: 1.25; }
+p { overflow-wrap: anywhere; }
+small { color: #57606a; }
+@media (prefers-color-scheme: dark) {
+  body { background: #14171a; color: #e6e8ea; }
+  small { color: #9ba4ad; }
+}
+"""
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HTML_HEADERS = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-security-policy", _POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+)
+_JSON_HEADERS = ((b"content-type", b"application/json"),)
+
+
+def error_answer(
+    *,
+    status: int,
+    code: str,
+    message: str,
+    request_id: str,
+    html: bool,
+    keep_alive: bool,
+    head_only: bool = False,
+    extra_headers: Iterable[tuple[bytes, bytes]] = (),
+) -> bytes:
+    """A complete error answer: `{"code", "error", "requestId"}`, or a page that says the same.
+
+    `head_only` leaves the body out (answers to HEAD) but keeps its length. `extra_headers` must be valid already.
+    """
+    body = _page(status, code, message, request_id) if html else _document(code, message, request_id)
+    headers = [
+        *(_HTML_HEADERS if html else _JSON_HEADERS),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-request-id", request_id.encode("ascii", "replace")),
+        *extra_headers,
+    ]
+    if not keep_alive:
+        headers.append((b"connection", b"close"))
+    return response_head(status, headers) + (b"" if head_only else body)
+
+
+def response_head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A response head of the relay's own; header names and values must be valid already."""
+    return b"HTTP/1.1 %d %b\r\n" % (status, phrase(status).encode()) + join_headers(headers) + b"\r\n"
+
+
+def phrase(status: int) -> str:
+    """The standard reason phrase of a status, empty for one without."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def wants_html(head: RequestHead) -> bool:
+    """Whether an error is met by a person: a top-level navigation, or a GET that asks for HTML."""
+    if head.method not in {b"GET", b"HEAD"}:
+        return False
+    mode = head.get(b"sec-fetch-mode")
+    if mode is not None:
+        return mode == b"navigate"
+    return b"text/html" in (head.get(b"accept") or b"").lower()
+
+
+def _document(code: str, message: str, request_id: str) -> bytes:
+    return json.dumps({"code": code, "error": message, "requestId": request_id}).encode() + b"\n"
+
+
+def _page(status: int, code: str, message: str, request_id: str) -> bytes:
+    title = html_text.escape(f"{status} {phrase(status)}".strip())
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
+        f"<p>{html_text.escape(message)}</p>\n"
+        f"<p><small>{html_text.escape(code)}, request {html_text.escape(request_id)}</small></p>\n"
+        "</main>\n</body>\n</html>\n"
+    ).encode()
