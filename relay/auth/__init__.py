@@ -3,7 +3,7 @@
 from relay.auth.master import MasterKey, mint_master_key, parse_master_key
 from relay.auth.policy import Action, Membership, Principal, PrincipalKind, Role, permits, require
 from relay.auth.sealing import Sealer, UnsealError
-from relay.auth.tokens import Token, TokenKind, hashes_equal, keyed_hash, mint, parse
+from relay.auth.tokens import Token, TokenKind, keyed_hash, mint, parse
 
 __all__ = [
     "Action",
@@ -16,7 +16,6 @@ __all__ = [
     "Token",
     "TokenKind",
     "UnsealError",
-    "hashes_equal",
     "keyed_hash",
     "mint",
     "mint_master_key",

@@ -82,11 +82,6 @@ def keyed_hash(token: Token, pepper: bytes, *, version: str) -> bytes:
     return hmac.digest(pepper, f"{version}|{token.text}".encode("ascii"), hashlib.sha256)
 
 
-def hashes_equal(left: bytes, right: bytes) -> bool:
-    """Compares two keyed hashes in time that does not depend on where they differ."""
-    return hmac.compare_digest(left, right)
-
-
 def _checksum(body: str) -> str:
     number = zlib.crc32(body.encode("ascii"))
     digits = ""

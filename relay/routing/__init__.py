@@ -1,6 +1,7 @@
 """Preview hostnames, routes, and the choice among live tunnels; pure."""
 
 from relay.routing.choice import pick_of_two
+from relay.routing.headers import require_origin, require_routing_header
 from relay.routing.hostnames import PreviewHost, parse_preview_host, print_preview_host
 from relay.routing.names import name_problem, require_label, require_name, valid_name
 from relay.routing.routes import HostHeader, Preflight, Route, RouteTable, Visibility
@@ -21,5 +22,7 @@ __all__ = [
     "print_target_authority",
     "require_label",
     "require_name",
+    "require_origin",
+    "require_routing_header",
     "valid_name",
 ]

@@ -1,1 +1,53 @@
-"""The only code that talks to the database."""
+"""The only code that talks to the database: an encrypted file, queries per resource, records, cached look-ups.
+
+`await database.read(workspaces.get, org_id, name)`; see docs/store.md.
+"""
+
+from relay.store import api_keys, cluster_tokens, clusters, events, orgs, workspaces
+from relay.store.database import Database
+from relay.store.lookups import Lookups
+from relay.store.migrate import upgrade
+from relay.store.records import (
+    SYSTEM,
+    Actor,
+    AgentIdentity,
+    ApiKey,
+    Change,
+    Cluster,
+    ClusterToken,
+    Endpoint,
+    Event,
+    GithubSource,
+    Image,
+    Org,
+    Ttl,
+    Workspace,
+    WorkspaceSpec,
+)
+
+__all__ = [
+    "SYSTEM",
+    "Actor",
+    "AgentIdentity",
+    "ApiKey",
+    "Change",
+    "Cluster",
+    "ClusterToken",
+    "Database",
+    "Endpoint",
+    "Event",
+    "GithubSource",
+    "Image",
+    "Lookups",
+    "Org",
+    "Ttl",
+    "Workspace",
+    "WorkspaceSpec",
+    "api_keys",
+    "cluster_tokens",
+    "clusters",
+    "events",
+    "orgs",
+    "upgrade",
+    "workspaces",
+]

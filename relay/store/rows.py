@@ -1,0 +1,92 @@
+"""Transactions as queries see them: a connection that seals what the schema marks as sealed, and reads it back."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Column, Connection, RowMapping, Table, insert, update
+
+from relay.auth import Sealer
+from relay.store.ids import new_id
+from relay.store.records import Actor, Change
+from relay.store.schema import events
+
+MAX_PAGE = 1000
+"""Longest page of a list: bounds the memory and the time of one read transaction."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Transaction:
+    """What a query function gets: one open transaction of one connection."""
+
+    connection: Connection
+    sealer: Sealer
+    now: float
+    """When the transaction began, seconds since the epoch."""
+    changes: list[Change] = field(default_factory=list)
+    """What subscribers are told after the commit."""
+    inserted: int = 0
+    """Rows inserted so far."""
+
+    def index(self, column: Column[bytes], value: str) -> bytes:
+        """The blind index to store in, or compare with, `column`."""
+        return self.sealer.blind_index(value, table=column.table.name, column=column.name)
+
+    def insert(self, table: Table, values: Mapping[str, Any]) -> str:
+        """Inserts a row under a new id, sealing what is to be sealed; returns the id."""
+        row_id = new_id(self.now, self.inserted)
+        self.inserted += 1
+        self.connection.execute(insert(table), {"id": row_id, **self._sealed(table, row_id, values)})
+        return row_id
+
+    def update(self, table: Table, row_id: str, values: Mapping[str, Any]) -> None:
+        """Changes columns of the row with that id, sealing what is to be sealed."""
+        self.connection.execute(update(table).where(table.c.id == row_id), self._sealed(table, row_id, values))
+
+    def reveal(self, table: Table, row: RowMapping) -> dict[str, Any]:
+        """The columns of a row of `table`, unsealed. Raises UnsealError."""
+        row_id: str = row["id"]
+        return {column.name: self._revealed(column, row_id, row[column.name]) for column in table.columns}
+
+    def _revealed(self, column: Column[Any], row_id: str, value: Any) -> Any:
+        if value is None or not column.info.get("sealed"):
+            return value
+        return self.sealer.unseal(value, table=column.table.name, column=column.name, row_id=row_id)
+
+    def _sealed(self, table: Table, row_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: self.sealer.seal(value, table=table.name, column=name, row_id=row_id)
+            if value is not None and table.c[name].info.get("sealed")
+            else value
+            for name, value in values.items()
+        }
+
+    def changed(self, change: Change) -> None:
+        """Tells subscribers, once this is committed, that a record was changed or removed."""
+        self.changes.append(change)
+
+    def record_event(self, change: Change, action: str, actor: Actor) -> None:
+        """Writes the audit event of a change, and tells subscribers of it after the commit."""
+        self.changed(change)
+        values = {
+            "org_id": change.org_id,
+            "at": self.now,
+            "actor_kind": actor.kind,
+            "actor_id": actor.id,
+            "action": action,
+            "object_kind": change.kind,
+            "object_id": change.id,
+            "object_name": change.name,
+        }
+        self.insert(events, values)
+
+
+def to_json(value: Any) -> str:
+    """JSON without white space, as sealed documents hold it."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def page_size(limit: int) -> int:
+    """`limit` brought between 1 and MAX_PAGE."""
+    return max(1, min(limit, MAX_PAGE))

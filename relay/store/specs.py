@@ -1,0 +1,129 @@
+"""Workspace specifications: the rules that hold for every stored one, and their forms in the tables."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from relay.errors import InvalidError
+from relay.routing import parse_target, require_label, require_name, require_origin, require_routing_header
+from relay.store.records import Endpoint, GithubSource, Image, Ttl, WorkspaceSpec
+from relay.store.rows import to_json
+
+MAX_ENDPOINTS = 64
+"""A workspace with more previews than a person can tell apart is a mistake."""
+MAX_IMAGES = 256
+"""More than the containers of any application known to us."""
+MAX_ROUTING_HEADERS = 16
+"""Per endpoint and per workspace; together with their length it bounds what is added to a head."""
+
+
+def check_spec(org: str, name: str, spec: WorkspaceSpec) -> None:
+    """Raises InvalidError that names the field's path and the rule it breaks."""
+    require_name(name, field="name")
+    _require_unique("spec.endpoints", [endpoint.name for endpoint in spec.endpoints], MAX_ENDPOINTS)
+    _require_unique("spec.images", [image.name for image in spec.images], MAX_IMAGES)
+    _check_headers("spec.routingHeaders", spec.routing_headers)
+    for position, endpoint in enumerate(spec.endpoints):
+        field = f"spec.endpoints.{position}"
+        require_label(endpoint.name, name, org, field=f"{field}.name")
+        parse_target(endpoint.target, field=f"{field}.target")
+        _check_headers(f"{field}.routingHeaders", endpoint.routing_headers)
+        for index, origin in enumerate(endpoint.allowed_origins):
+            require_origin(origin, field=f"{field}.allowedOrigins.{index}")
+
+
+def workspace_columns(spec: WorkspaceSpec) -> dict[str, str | None]:
+    """The sealed columns of the workspace's own row."""
+    github = spec.github
+    document = {
+        "description": spec.description,
+        "labels": dict(spec.labels),
+        "routingHeaders": spec.routing_headers,
+        "ttl": None if spec.ttl is None else [spec.ttl.duration, spec.ttl.offset_from],
+    }
+    pull_request = None if github is None or github.pull_request is None else str(github.pull_request)
+    return {
+        "spec": to_json(document),
+        "repository": None if github is None else github.repository,
+        "organisation": None if github is None else github.repository.partition("/")[0],
+        "branch": None if github is None else github.branch,
+        "head_commit": None if github is None else github.head_commit,
+        "pull_request": pull_request,
+    }
+
+
+def endpoint_columns(endpoint: Endpoint) -> dict[str, str]:
+    """The columns of an endpoint's row."""
+    extras = {"routingHeaders": endpoint.routing_headers, "allowedOrigins": endpoint.allowed_origins}
+    return {
+        "name": endpoint.name,
+        "target": endpoint.target,
+        "visibility": endpoint.visibility,
+        "host_header": endpoint.host_header,
+        "preflight": endpoint.preflight,
+        "extras": to_json(extras),
+    }
+
+
+def read_spec(
+    cluster: str, values: dict[str, Any], images: Iterable[Image], endpoints: Iterable[Endpoint]
+) -> WorkspaceSpec:
+    """The specification from the columns that `workspace_columns` gave."""
+    document = json.loads(values["spec"])
+    ttl = document["ttl"]
+    return WorkspaceSpec(
+        cluster=cluster,
+        description=document["description"],
+        labels=document["labels"],
+        images=tuple(images),
+        github=_read_github(values),
+        endpoints=tuple(endpoints),
+        routing_headers=_pairs(document["routingHeaders"]),
+        ttl=None if ttl is None else Ttl(duration=ttl[0], offset_from=ttl[1]),
+    )
+
+
+def read_endpoint(values: dict[str, Any]) -> Endpoint:
+    """The endpoint from the columns that `endpoint_columns` gave."""
+    extras = json.loads(values["extras"])
+    return Endpoint(
+        name=values["name"],
+        target=values["target"],
+        visibility=values["visibility"],
+        host_header=values["host_header"],
+        preflight=values["preflight"],
+        routing_headers=_pairs(extras["routingHeaders"]),
+        allowed_origins=tuple(extras["allowedOrigins"]),
+    )
+
+
+def _read_github(values: dict[str, Any]) -> GithubSource | None:
+    if values["repository"] is None:
+        return None
+    number = values["pull_request"]
+    return GithubSource(
+        repository=values["repository"],
+        branch=values["branch"],
+        pull_request=None if number is None else int(number),
+        head_commit=values["head_commit"],
+    )
+
+
+def _pairs(values: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in values)
+
+
+def _require_unique(field: str, names: Sequence[str], limit: int) -> None:
+    if len(names) > limit:
+        raise InvalidError(f"{field}: at most {limit} are allowed, there are {len(names)}")
+    seen: set[str] = set()
+    for position, name in enumerate(names):
+        if name in seen:
+            raise InvalidError(f"{field}.{position}.name: {name!r} is there twice")
+        seen.add(name)
+
+
+def _check_headers(field: str, headers: Sequence[tuple[str, str]]) -> None:
+    _require_unique(field, [name.lower() for name, _ in headers], MAX_ROUTING_HEADERS)
+    for position, (name, value) in enumerate(headers):
+        require_routing_header(name, value, field=f"{field}.{position}")

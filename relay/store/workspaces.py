@@ -1,0 +1,184 @@
+"""Queries: workspaces with their images and endpoints, and the routes they make."""
+
+import secrets
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, Table, delete, select
+
+from relay.errors import InvalidError, NotFoundError
+from relay.routing import Route, RouteTable, parse_target
+from relay.store import clusters, orgs
+from relay.store.records import SYSTEM, Actor, Change, Endpoint, Image, Workspace, WorkspaceSpec
+from relay.store.rows import Transaction, page_size
+from relay.store.schema import clusters as clusters_table
+from relay.store.schema import workspace_endpoints, workspace_images, workspaces
+from relay.store.specs import check_spec, endpoint_columns, read_endpoint, read_spec, workspace_columns
+
+ROUTING_KEY_BYTES = 10
+"""80 bits: not to be guessed, and short enough for a header on every request."""
+
+
+def put(
+    tx: Transaction, org_id: str, name: str, spec: WorkspaceSpec, *, actor: Actor = SYSTEM
+) -> tuple[Workspace, bool]:
+    """Makes the workspace, or brings it to `spec`; the second value says whether it is new.
+
+    Id, routing key and time of creation stay over updates; each call counts as an update. Raises InvalidError for a
+    specification that breaks a rule or names an unknown cluster.
+    """
+    org = orgs.get(tx, org_id)
+    if org is None:
+        raise NotFoundError("the org does not exist any more")
+    check_spec(org.name, name, spec)
+    cluster = clusters.find(tx, org_id, spec.cluster)
+    if cluster is None:
+        raise InvalidError(f"spec.cluster: there is no cluster named {spec.cluster!r}")
+    values = {"cluster_id": cluster.id, "updated_at": tx.now, **workspace_columns(spec)}
+    workspace_id = _find_id(tx, org_id, name)
+    created = workspace_id is None
+    if workspace_id is None:
+        workspace_id = tx.insert(workspaces, values | _first_values(tx, org_id, name))
+    else:
+        tx.update(workspaces, workspace_id, values)
+    _replace_parts(tx, workspace_id, spec)
+    change = Change(kind="workspace", id=workspace_id, org_id=org_id, name=name)
+    tx.record_event(change, "create" if created else "update", actor)
+    return require(tx, org_id, name), created
+
+
+def get(tx: Transaction, org_id: str, name: str) -> Workspace | None:
+    """The org's workspace of that name, None when there is none."""
+    index = tx.index(workspaces.c.name_index, name)
+    found = _fetch(tx, select(workspaces).where(workspaces.c.org_id == org_id, workspaces.c.name_index == index))
+    return found[0] if found else None
+
+
+def require(tx: Transaction, org_id: str, name: str) -> Workspace:
+    """The org's workspace of that name. Raises NotFoundError."""
+    workspace = get(tx, org_id, name)
+    if workspace is None:
+        raise NotFoundError(f"there is no workspace named {name!r}")
+    return workspace
+
+
+def find_all(tx: Transaction, org_id: str, *, limit: int = 100, after: str = "") -> Sequence[Workspace]:
+    """Workspaces of an org in order of creation, `limit` at most, those after the id `after`."""
+    query = (
+        select(workspaces)
+        .where(workspaces.c.org_id == org_id, workspaces.c.id > after)
+        .order_by(workspaces.c.id)
+        .limit(page_size(limit))
+    )
+    return _fetch(tx, query)
+
+
+def remove(tx: Transaction, org_id: str, name: str, *, actor: Actor = SYSTEM) -> Workspace:
+    """Deletes a workspace; returns what it was. Raises NotFoundError."""
+    workspace = require(tx, org_id, name)
+    tx.connection.execute(delete(workspaces).where(workspaces.c.id == workspace.id))
+    tx.record_event(Change(kind="workspace", id=workspace.id, org_id=org_id, name=name), "delete", actor)
+    return workspace
+
+
+def find_routes(tx: Transaction, org_id: str, name: str) -> RouteTable | None:
+    """The routes of the org's workspace of that name, None when there is no such workspace."""
+    workspace = get(tx, org_id, name)
+    org = orgs.get(tx, org_id)
+    if workspace is None or org is None:
+        return None
+    return RouteTable([_route(org.name, workspace, endpoint) for endpoint in workspace.spec.endpoints])
+
+
+def _find_id(tx: Transaction, org_id: str, name: str) -> str | None:
+    index = tx.index(workspaces.c.name_index, name)
+    query = select(workspaces.c.id).where(workspaces.c.org_id == org_id, workspaces.c.name_index == index)
+    return tx.connection.execute(query).scalar_one_or_none()
+
+
+def _first_values(tx: Transaction, org_id: str, name: str) -> dict[str, Any]:
+    return {
+        "org_id": org_id,
+        "name": name,
+        "name_index": tx.index(workspaces.c.name_index, name),
+        "routing_key": secrets.token_hex(ROUTING_KEY_BYTES),
+        "created_at": tx.now,
+    }
+
+
+def _replace_parts(tx: Transaction, workspace_id: str, spec: WorkspaceSpec) -> None:
+    for table in (workspace_images, workspace_endpoints):
+        tx.connection.execute(delete(table).where(table.c.workspace_id == workspace_id))
+    for position, image in enumerate(spec.images):
+        place = {"workspace_id": workspace_id, "position": position}
+        tx.insert(workspace_images, place | {"name": image.name, "new_tag": image.new_tag})
+    for position, endpoint in enumerate(spec.endpoints):
+        place = {"workspace_id": workspace_id, "position": position}
+        tx.insert(workspace_endpoints, place | endpoint_columns(endpoint))
+
+
+def _fetch(tx: Transaction, query: Select[Any]) -> list[Workspace]:
+    rows = [tx.reveal(workspaces, row) for row in tx.connection.execute(query).mappings()]
+    ids = [values["id"] for values in rows]
+    names = _cluster_names(tx, {values["cluster_id"] for values in rows})
+    images = _parts(tx, workspace_images, ids)
+    endpoints = _parts(tx, workspace_endpoints, ids)
+    return [
+        Workspace(
+            id=values["id"],
+            org_id=values["org_id"],
+            cluster_id=values["cluster_id"],
+            name=values["name"],
+            routing_key=values["routing_key"],
+            spec=read_spec(
+                names[values["cluster_id"]],
+                values,
+                (Image(name=image["name"], new_tag=image["new_tag"]) for image in images[values["id"]]),
+                (read_endpoint(endpoint) for endpoint in endpoints[values["id"]]),
+            ),
+            created_at=values["created_at"],
+            updated_at=values["updated_at"],
+        )
+        for values in rows
+    ]
+
+
+def _parts(tx: Transaction, table: Table, workspace_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of a table of parts, by workspace and in their order."""
+    query = (
+        select(table).where(table.c.workspace_id.in_(workspace_ids)).order_by(table.c.workspace_id, table.c.position)
+    )
+    parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in tx.connection.execute(query).mappings():
+        parts[row["workspace_id"]].append(tx.reveal(table, row))
+    return parts
+
+
+def _cluster_names(tx: Transaction, cluster_ids: set[str]) -> dict[str, str]:
+    rows: Sequence[RowMapping] = (
+        tx.connection.execute(select(clusters_table).where(clusters_table.c.id.in_(cluster_ids))).mappings().all()
+    )
+    return {row["id"]: tx.reveal(clusters_table, row)["name"] for row in rows}
+
+
+def _route(org: str, workspace: Workspace, endpoint: Endpoint) -> Route:
+    host, port = parse_target(endpoint.target)
+    # The endpoint's own header wins over the workspace's of the same name.
+    headers = {name.lower(): value for name, value in (*workspace.spec.routing_headers, *endpoint.routing_headers)}
+    return Route(
+        org_id=workspace.org_id,
+        org=org,
+        cluster_id=workspace.cluster_id,
+        cluster=workspace.spec.cluster,
+        workspace=workspace.name,
+        endpoint=endpoint.name,
+        target_host=host,
+        target_port=port,
+        routing_key=workspace.routing_key,
+        host_header=endpoint.host_header,
+        visibility=endpoint.visibility,
+        preflight=endpoint.preflight,
+        routing_headers=tuple(headers.items()),
+        allowed_origins=endpoint.allowed_origins,
+    )
