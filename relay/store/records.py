@@ -19,6 +19,8 @@ class Actor:
     """How it proved who it is, for example `api_key`; `system` for the relay itself."""
     id: str
     """Id of the credential's record."""
+    last_four: str = ""
+    """The last characters of the credential, by which people know it even when its record is gone."""
 
     @classmethod
     def of(cls, principal: Principal) -> "Actor":

@@ -74,6 +74,7 @@ class Transaction:
             "at": self.now,
             "actor_kind": actor.kind,
             "actor_id": actor.id,
+            "actor_last_four": actor.last_four,
             "action": action,
             "object_kind": change.kind,
             "object_id": change.id,

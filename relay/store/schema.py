@@ -151,6 +151,7 @@ events = Table(
     _time("at"),
     Column("actor_kind", String(16), nullable=False),
     Column("actor_id", String(64), nullable=False),
+    _sealed("actor_last_four"),
     Column("action", String(16), nullable=False),
     Column("object_kind", String(32), nullable=False),
     Column("object_id", String(ID_CHARACTERS), nullable=False),

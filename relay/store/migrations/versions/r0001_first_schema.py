@@ -75,6 +75,7 @@ def _create_events() -> None:
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("actor_kind", sa.String(length=16), nullable=False),
         sa.Column("actor_id", sa.String(length=64), nullable=False),
+        sa.Column("actor_last_four", sa.LargeBinary(), nullable=False),
         sa.Column("action", sa.String(length=16), nullable=False),
         sa.Column("object_kind", sa.String(length=32), nullable=False),
         sa.Column("object_id", sa.String(length=32), nullable=False),

@@ -1,0 +1,48 @@
+"""What all messages of the API share."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+DESCRIPTION_CHARACTERS = 1000
+"""Longest free text; a description is a line or two, not a document."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Request(BaseModel):
+    """A body that a client sends: exact types, names in camelCase, unknown fields refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
+
+
+class Answer(BaseModel):
+    """A body that the API answers with."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True)
+
+
+def _printable(value: str) -> str:
+    if _CONTROL.search(value):
+        raise ValueError("must not contain control characters")
+    return value
+
+
+Line = Annotated[str, AfterValidator(_printable)]
+"""Text without line breaks or other control characters."""
+Description = Annotated[Line, Field(max_length=DESCRIPTION_CHARACTERS)]
+RoleName = Literal["admin", "member"]
+
+
+def timestamp(epoch_seconds: float) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(epoch_seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def optional_timestamp(epoch_seconds: float | None) -> str | None:
+    """As `timestamp`; None stays None."""
+    return None if epoch_seconds is None else timestamp(epoch_seconds)

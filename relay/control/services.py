@@ -1,0 +1,55 @@
+"""What the API is given: the store, and the little it needs of other services."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from relay.auth import Principal
+from relay.store import Database
+
+
+class Principals(Protocol):
+    """Tells whom an API key stands for."""
+
+    async def principal(self, api_key: str) -> Principal:
+        """Whom the key stands for. Raises UnauthenticatedError."""
+
+
+class ClusterStatus(Protocol):
+    """Whether agents of a cluster are connected."""
+
+    @property
+    def online(self) -> bool:
+        """Whether there is a live tunnel."""
+
+    @property
+    def tunnels(self) -> int:
+        """How many there are."""
+
+    @property
+    def since(self) -> float | None:
+        """Epoch seconds since when it is as it is; None when no agent was ever seen."""
+
+    @property
+    def agent_versions(self) -> tuple[str, ...]:
+        """The different versions of the connected agents."""
+
+
+class PreviewUrl(Protocol):
+    """Prints where a preview is visited."""
+
+    def __call__(self, endpoint: str, workspace: str, org: str) -> str:
+        """The URL of an endpoint, with its port where that is not 443."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """All that the API reaches beyond itself."""
+
+    database: Database
+    lookups: Principals
+    cluster_status: Callable[[str], ClusterStatus]
+    """By cluster id."""
+    preview_url: PreviewUrl
+    disconnect_token: Callable[[str], None]
+    """Closes the tunnels that logged in with the cluster token of this id, at once."""

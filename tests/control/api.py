@@ -1,0 +1,81 @@
+"""The API over the real store, called in-process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from relay.control import Services, make_api
+from relay.store import Database, Lookups, clusters
+
+API_KEY = "signadot-api-key"
+SPEC: dict[str, Any] = {
+    "cluster": "c1",
+    "description": "vouchers",
+    "labels": {"team": "shop"},
+    "images": [{"name": "acme/web", "newTag": "sha-1"}],
+    "github": {"repository": "acme/shop", "branch": "feat", "pullRequest": 42, "headCommit": "9fceb02"},
+    "endpoints": [{"name": "web", "target": "http://web.shop.svc:8080", "visibility": "org"}],
+    "routingHeaders": [{"name": "x-variant", "value": "b"}],
+    "ttl": {"duration": "3d", "offsetFrom": "updatedAt"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeStatus:
+    online: bool = False
+    tunnels: int = 0
+    since: float | None = None
+    agent_versions: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Api:
+    client: httpx2.AsyncClient
+    database: Database
+    key: str
+    """Admin key of the org acme."""
+    other: str
+    """Admin key of the org globex."""
+    statuses: dict[str, FakeStatus] = field(default_factory=dict)
+    disconnected: list[str] = field(default_factory=list)
+
+    async def call(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> httpx2.Response:
+        return await self.client.request(
+            method, path, json=body, headers={API_KEY: self.key if key is None else key, "x-request-id": "r1"}
+        )
+
+    async def done(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Any:
+        answer = await self.call(method, path, body, key=key)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    async def cluster_id(self, name: str) -> str:
+        org_id = (await self.principal_org()).org_id
+        return (await self.database.read(clusters.require, org_id, name)).id
+
+    async def principal_org(self) -> Any:
+        return (await Lookups(self.database).principal(self.key)).memberships[0]
+
+
+def preview_url(endpoint: str, workspace: str, org: str) -> str:
+    assert org == "acme"
+    return f"https://{endpoint}--{workspace}.preview.localhost:8443/"
+
+
+@asynccontextmanager
+async def make(database: Database, key: str, other: str) -> AsyncIterator[Api]:
+    statuses: dict[str, FakeStatus] = {}
+    disconnected: list[str] = []
+    services = Services(
+        database=database,
+        lookups=Lookups(database),
+        cluster_status=lambda cluster_id: statuses.get(cluster_id, FakeStatus()),
+        preview_url=preview_url,
+        disconnect_token=disconnected.append,
+    )
+    transport = httpx2.ASGITransport(make_api(services))
+    async with httpx2.AsyncClient(transport=transport, base_url="https://api.localhost/api/v2") as client:
+        yield Api(client=client, database=database, key=key, other=other, statuses=statuses, disconnected=disconnected)
