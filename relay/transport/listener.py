@@ -1,0 +1,156 @@
+"""Accepting TLS connections: handshakes in their own tasks, limits per address, and nothing that ends the listener."""
+
+import errno
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+import trio
+
+from relay.transport.sockets import configure
+from relay.transport.tls_stream import TlsStream, accept_tls
+
+RETRY_SECONDS: Final = 0.1
+"""Pause when the process is out of file descriptors or memory: connections wait in the kernel's backlog meanwhile."""
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+ACCEPTS_PER_PASS: Final = 64
+"""Connections taken before other tasks run: a burst must not hold up those already served."""
+
+log = structlog.get_logger("listener")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerLimits:
+    """How patient a listener is."""
+
+    handshake_seconds: float = 10.0
+    """From accept to the end of the TLS handshake."""
+    connections_per_address: int = 1024
+    """Open connections of one peer address; many visitors may share one behind a NAT."""
+    handshakes: int = 1024
+    """Handshakes under way at once; further connections are refused."""
+
+
+class Refused:
+    """Reasons given to `on_refused`."""
+
+    HANDSHAKE = "handshake"
+    HANDSHAKE_TIMEOUT = "handshake_timeout"
+    ADDRESS_LIMIT = "address_limit"
+    HANDSHAKE_LIMIT = "handshake_limit"
+
+
+DEFAULT_LIMITS: Final = ListenerLimits()
+
+
+async def serve_tls(
+    listeners: Sequence[socket.socket],
+    context: Callable[[], ssl.SSLContext],
+    handler: Callable[[TlsStream], Awaitable[None]],
+    *,
+    limits: ListenerLimits = DEFAULT_LIMITS,
+    on_refused: Callable[[str], None] = lambda _: None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Accepts on listening sockets (see `sockets.listen`) for ever, and runs `handler` for each connection.
+
+    `context` is asked for each connection. `on_refused` counts, with a slug of `Refused`, what never reached the
+    handler. A handler that raises is logged and harms nobody else. The listeners are closed at the end.
+    """
+    server = _Server(context, handler, limits, on_refused)
+    try:
+        async with trio.open_nursery() as nursery:
+            for listener in listeners:
+                nursery.start_soon(server.accept, listener, nursery)
+            task_status.started()
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+class _Server:
+    """What the accept loops share."""
+
+    def __init__(
+        self,
+        context: Callable[[], ssl.SSLContext],
+        handler: Callable[[TlsStream], Awaitable[None]],
+        limits: ListenerLimits,
+        on_refused: Callable[[str], None],
+    ) -> None:
+        self._context = context
+        self._handler = handler
+        self._limits = limits
+        self._on_refused = on_refused
+        self._open: Counter[str] = Counter()
+        self._handshakes = 0
+
+    async def accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
+        """The accept loop of one socket."""
+        listener.settimeout(0)
+        while True:
+            await trio.lowlevel.wait_readable(listener)
+            try:
+                for _ in range(ACCEPTS_PER_PASS):
+                    self._admit(*listener.accept(), nursery)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                # Other errors belong to the one connection that is gone already (accept(2), "Error handling").
+                if error.errno in EXHAUSTED:
+                    log.warning("cannot accept", reason=error.strerror)
+                    await trio.sleep(RETRY_SECONDS)
+
+    def _admit(self, connection: socket.socket, address: tuple[Any, ...], nursery: trio.Nursery) -> None:
+        host: str = address[0]
+        if self._open[host] >= self._limits.connections_per_address:
+            self._refuse(connection, Refused.ADDRESS_LIMIT)
+        elif self._handshakes >= self._limits.handshakes:
+            self._refuse(connection, Refused.HANDSHAKE_LIMIT)
+        else:
+            self._open[host] += 1
+            self._handshakes += 1
+            nursery.start_soon(self._serve, connection, (host, address[1]))
+
+    def _refuse(self, connection: socket.socket, reason: str) -> None:
+        connection.close()
+        self._on_refused(reason)
+
+    async def _serve(self, connection: socket.socket, address: tuple[str, int]) -> None:
+        host = address[0]
+        try:
+            stream = await self._handshake(connection, address)
+            if stream is not None:
+                await self._handle(stream)
+        finally:
+            self._open[host] -= 1
+            if not self._open[host]:
+                del self._open[host]
+
+    async def _handshake(self, connection: socket.socket, address: tuple[str, int]) -> TlsStream | None:
+        try:
+            with trio.fail_after(self._limits.handshake_seconds):
+                configure(connection)
+                return await accept_tls(connection, self._context(), address)
+        except trio.TooSlowError:
+            self._on_refused(Refused.HANDSHAKE_TIMEOUT)
+        except OSError as error:
+            connection.close()
+            log.debug("handshake failed", peer=address[0], reason=str(error))
+            self._on_refused(Refused.HANDSHAKE)
+        finally:
+            self._handshakes -= 1
+        return None
+
+    async def _handle(self, stream: TlsStream) -> None:
+        try:
+            await self._handler(stream)
+        except Exception:  # the boundary between one connection and the rest of the process
+            log.exception("connection handler failed", peer=stream.peer_address[0])
+        finally:
+            with trio.CancelScope(shield=True):
+                await stream.aclose()
