@@ -70,7 +70,7 @@ def parse(text: str, *, kind: TokenKind | None = None) -> Token:
         )
     found = TokenKind(match[1])
     if kind is not None and found is not kind:
-        raise UnauthenticatedError(f"the credential is a {_NAMES[found]}, where a {_NAMES[kind]} is needed")
+        raise UnauthenticatedError(f"the credential is {_NAMES[found]}, where {_NAMES[kind]} is needed")
     return Token(kind=found, text=text)
 
 
@@ -92,7 +92,7 @@ def _checksum(body: str) -> str:
 
 
 _NAMES = {
-    TokenKind.API_KEY: "API key",
-    TokenKind.CLUSTER_TOKEN: "cluster token",
-    TokenKind.LOGIN_CODE: "login code",
+    TokenKind.API_KEY: "an API key",
+    TokenKind.CLUSTER_TOKEN: "a cluster token",
+    TokenKind.LOGIN_CODE: "a login code",
 }

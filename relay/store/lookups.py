@@ -10,10 +10,10 @@ import trio
 from relay.auth import Principal, TokenKind, parse
 from relay.errors import StoreUnavailableError, UnauthenticatedError
 from relay.routing import RouteTable
-from relay.store import api_keys, cluster_tokens, orgs, workspaces
+from relay.store import api_keys, cluster_tokens, clusters, orgs, workspaces
 from relay.store.database import Database
 from relay.store.flight import FlightCache, K, V
-from relay.store.records import AgentIdentity, Change, Org
+from relay.store.records import AgentIdentity, Change, Cluster, Org
 
 CREDENTIALS = 20_000
 """Credentials kept: about 1 KiB each, more than are in use at a time on one machine."""
@@ -91,6 +91,10 @@ class Lookups:
     async def org(self, name: str) -> Org | None:
         """The org of that name, None when there is none. Raises StoreUnavailableError."""
         return await self._orgs.get(name, lambda: self._database.read(orgs.find, name))
+
+    async def cluster(self, org_id: str, name: str) -> Cluster | None:
+        """The org's cluster of that name, None when there is none; not cached. Raises StoreUnavailableError."""
+        return await self._database.read(clusters.find, org_id, name)
 
     async def record_usage(self) -> None:
         """Writes down which credentials were used since the last call.

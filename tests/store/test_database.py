@@ -1,0 +1,168 @@
+"""The database: who may open it, what is told after a commit, and what survives."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+from sqlalchemy import inspect, text
+
+from relay.auth import MasterKey
+from relay.errors import ConfigurationError, ConflictError, StoreUnavailableError
+from relay.store import Change, Database, clusters, orgs, upgrade, workspaces
+from relay.store.migrate import latest_revision, schema_revision
+from relay.store.rows import Transaction
+from relay.store.schema import metadata
+from tests.store.support import SPEC, seed
+
+
+async def test_an_upgrade_makes_exactly_the_schema_and_a_second_one_nothing(database: Database) -> None:
+    seeded = await seed(database)
+    upgrade(database)
+    with database.engine.connect() as connection:
+        assert schema_revision(connection) == latest_revision()
+        found = inspect(connection)
+        assert set(found.get_table_names()) == {*metadata.tables, "alembic_version"}
+        for name, table in metadata.tables.items():
+            columns = {column["name"]: column["nullable"] for column in found.get_columns(name)}
+            assert columns == {column.name: column.nullable for column in table.columns}
+            assert {index["name"] for index in found.get_indexes(name)} == {index.name for index in table.indexes}
+    assert await database.read(workspaces.get, seeded.org_id, "pr-42") is not None
+
+
+def test_a_database_of_a_newer_relay_is_not_touched(database: Database) -> None:
+    def age(tx: Transaction) -> None:
+        tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    database.write_now(age)
+    with pytest.raises(ConfigurationError, match="newer version"):
+        upgrade(database)
+
+
+def test_a_wrong_key_says_so_in_one_sentence(database: Database, path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigurationError, match="wrong key") as caught:
+        Database.open(f"sqlite:///{path}", MasterKey(secret=bytes(32)))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+    assert database.read_now(orgs.find_all) == []
+
+
+def test_a_file_that_is_no_database_or_missing_or_unreachable_says_so(path: Path, master: MasterKey) -> None:
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        Database.open(f"sqlite:///{path}", master)
+    path.parent.mkdir()
+    path.write_bytes(b"not a database, but long enough to look like a page of one" * 100)
+    with pytest.raises(ConfigurationError, match="not our database"):
+        Database.open(f"sqlite:///{path}", master)
+    with pytest.raises(ConfigurationError, match="cannot be made"):
+        Database.open(f"sqlite:///{path}/below/relay.db", master, create=True)
+    with pytest.raises(ConfigurationError, match="'mysql' is not a known engine"):
+        Database.open("mysql://localhost", master)
+
+
+def test_the_file_and_its_log_are_for_the_owner_only(database: Database, path: Path) -> None:
+    database.write_now(orgs.create, "acme")
+    modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    assert modes == {"relay.db": 0o600, "relay.db-wal": 0o600, "relay.db-shm": 0o600}
+
+
+async def test_concurrent_writers_and_readers_all_succeed(database: Database) -> None:
+    seeded = await seed(database)
+
+    async def put(number: int) -> None:
+        await database.write(workspaces.put, seeded.org_id, f"ws-{number}", SPEC)
+        assert await database.read(workspaces.get, seeded.org_id, f"ws-{number}") is not None
+
+    async with trio.open_nursery() as nursery:
+        for number in range(40):
+            nursery.start_soon(put, number)
+    assert len(await database.read(workspaces.find_all, seeded.org_id, limit=100)) == 41
+
+
+async def test_two_openings_of_one_file_write_side_by_side(database: Database, path: Path, master: MasterKey) -> None:
+    org = await database.write(orgs.create, "acme")
+    other = Database.open(f"sqlite:///{path}", master)
+
+    async def write(writer: Database, prefix: str) -> None:
+        for number in range(15):
+            await writer.write(clusters.put, org.id, f"{prefix}{number}")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write, database, "a")
+        nursery.start_soon(write, other, "b")
+    assert len(await other.read(clusters.find_all, org.id)) == 30
+    other.close()
+
+
+async def test_subscribers_hear_of_commits_only_and_before_the_writer_goes_on(database: Database) -> None:
+    heard: list[Change] = []
+    database.subscribe(heard.append)
+    org = await database.write(orgs.create, "acme")
+    assert [(change.kind, change.id, change.name) for change in heard] == [("org", org.id, "acme")]
+    heard.clear()
+
+    def half(tx: Transaction) -> None:
+        clusters.put(tx, org.id, "c1")
+        raise ConflictError("on second thoughts")
+
+    with pytest.raises(ConflictError):
+        await database.write(half)
+    assert heard == []
+    assert await database.read(clusters.find_all, org.id) == []
+
+
+async def test_a_cancelled_writer_still_tells_the_subscribers(database: Database) -> None:
+    heard: list[Change] = []
+    database.subscribe(heard.append)
+    scope = trio.CancelScope()
+
+    def create(tx: Transaction) -> None:
+        trio.from_thread.run_sync(scope.cancel)
+        orgs.create(tx, "acme")
+
+    with scope:
+        await database.write(create)
+    assert [change.name for change in heard] == ["acme"]
+    assert await database.read(orgs.find, "acme") is not None
+
+
+async def test_a_database_that_does_not_answer_is_said_to_be_unavailable(database: Database) -> None:
+    def broken(tx: Transaction) -> None:
+        tx.connection.execute(text("SELECT * FROM nothing_of_that_name"))
+
+    with pytest.raises(StoreUnavailableError, match="does not answer"):
+        await database.read(broken)
+
+
+WRITER = """
+import sys
+from relay.auth import MasterKey
+from relay.store import Database, clusters, orgs
+database = Database.open(sys.argv[1], MasterKey(secret=bytes(range(32))))
+org = database.read_now(orgs.find, "acme")
+for number in range(100_000):
+    database.write_now(clusters.put, org.id, f"c{number}")
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("commits", [1, 20])
+def test_kill_9_loses_nothing_that_was_committed(database: Database, path: Path, commits: int) -> None:
+    org = database.write_now(orgs.create, "acme")
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, f"sqlite:///{path}"], stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    assert writer.stdout is not None
+    with writer, writer.stdout:
+        last = 0
+        for line in writer.stdout:
+            last = int(line)
+            if last == commits:
+                os.kill(writer.pid, signal.SIGKILL)
+    found = {cluster.name for cluster in database.read_now(clusters.find_all, org.id, limit=1000)}
+    assert last >= commits
+    assert found >= {f"c{number}" for number in range(last + 1)}
+    database.write_now(clusters.put, org.id, "after")
