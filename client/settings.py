@@ -10,6 +10,7 @@ from client.addresses import Address, parse_address
 from client.patterns import MAX_PORT, TargetPattern, parse_name
 from client.policy import API_SERVER_NAMES, CLUSTER_DOMAIN, DEFAULT_PATTERNS, DialPolicy
 from relay.errors import ConfigurationError
+from relay.transport.proxy import proxy_for
 
 RELAY_PORT = 443
 """Where a relay listens when the flag names no port."""
@@ -65,7 +66,7 @@ class Settings:
     drain_seconds: float
     """How long open streams may go on after SIGTERM."""
     proxy_environment: Mapping[str, str]
-    """HTTPS_PROXY, NO_PROXY and their lower-case forms, as far as set."""
+    """HTTPS_PROXY, ALL_PROXY, NO_PROXY and their lower-case forms, as far as set."""
 
 
 def load_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
@@ -82,6 +83,7 @@ def load_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
     transport = reader.transport(flags.transport)
     health = reader.endpoint(flags.health, "--health", "SIGNADOT_HEALTH", HEALTH_ADDRESS)
     drain_seconds = reader.drain_seconds(flags.drain_seconds)
+    proxy_environment = reader.proxy_environment(relay)
     if reader.problems or relay is None or token_file is None or health is None or transport is None:
         raise ConfigurationError(*reader.problems)
     return Settings(
@@ -92,9 +94,7 @@ def load_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
         transport=transport,
         health=health,
         drain_seconds=drain_seconds,
-        proxy_environment={
-            name: value for name, value in environment.items() if name.upper() in {"HTTPS_PROXY", "NO_PROXY"} and value
-        },
+        proxy_environment=proxy_environment,
     )
 
 
@@ -211,6 +211,16 @@ class _Reader:
         if not 0.0 <= seconds <= 3600.0:  # noqa: PLR2004 - an hour; also refuses nan
             self.problems.append(f"--drain-seconds (SIGNADOT_DRAIN_SECONDS) is {text!r}: it must be 0 to 3600")
         return seconds
+
+    def proxy_environment(self, relay: Endpoint | None) -> Mapping[str, str]:
+        names = {"HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+        found = {name: value for name, value in self._environment.items() if name.upper() in names and value}
+        if relay is not None:
+            try:
+                proxy_for(relay.host, relay.port, found)
+            except ConfigurationError as error:
+                self.problems.extend(error.problems)
+        return found
 
     def _api_server(self) -> _ApiServer:
         # The kubelet sets this variable in every pod, to an address or, where the control plane is hosted, to a name;

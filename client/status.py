@@ -1,6 +1,6 @@
 """What the agent knows about itself: its links to the relay, for /readyz, and its counters, for /metrics."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,8 +43,8 @@ class AgentStatus:
     """By address."""
     is_stopping: bool = False
     """After SIGTERM: no new streams are taken."""
-    token_problem: str | None = None
-    """Why the token file as it is now is not used: one sentence."""
+    token_problem: Callable[[], str | None] = lambda: None
+    """Why the token file as it is now is not used: one sentence, or None."""
 
     @property
     def is_ready(self) -> bool:
@@ -55,8 +55,8 @@ class AgentStatus:
         """What /readyz says, one line each."""
         if self.is_stopping:
             yield "stopping: open streams finish, new ones are not taken"
-        if self.token_problem is not None:
-            yield self.token_problem
+        if (problem := self.token_problem()) is not None:
+            yield problem
         yield from (link.line() for link in self.links.values())
 
 

@@ -11,7 +11,8 @@ import trio
 from client.addresses import Address
 from client.policy import DialPolicy, NotAllowedError
 from relay.errors import RelayError
-from relay.mux.codes import ResetCode
+from relay.mux import ResetCode
+from relay.transport.sockets import configure
 
 DIAL_SECONDS = 10.0
 """For look-up and connecting together. A Service without ready pods answers at once or never; a pod that lost its
@@ -56,14 +57,15 @@ class SystemNetwork:
         return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
     async def connect(self, address: Address, port: int) -> trio.SocketStream:
-        """Connects to an address; `trio.SocketStream` sets TCP_NODELAY."""
+        """Connects to an address, without delay for small writes and with dead peers found."""
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - IP version 4
-        connection = trio.socket.socket(family, socket.SOCK_STREAM)
+        plain = socket.socket(family, socket.SOCK_STREAM)
         try:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            configure(plain)
+            connection = trio.socket.from_stdlib_socket(plain)
             await connection.connect((str(address), port))
         except BaseException:
-            connection.close()
+            plain.close()
             raise
         return trio.SocketStream(connection)
 

@@ -68,6 +68,11 @@ async def test_a_tunnel_that_still_takes_streams_is_ready_while_its_successor_is
     assert (answer.status_code, answer.text) == (200, "ready\na:1 refused: unknown token\n")
 
 
+async def test_a_token_file_that_cannot_be_used_is_shown(served: Served) -> None:
+    served.status.token_problem = lambda: "the token file /t is empty"
+    assert "the token file /t is empty\n" in (await served.get("/readyz")).text
+
+
 async def test_an_agent_that_stops_is_not_ready(served: Served) -> None:
     served.status.links["a:1"] = LinkStatus(address="a:1", state="connected", live_tunnels=1)
     served.status.is_stopping = True

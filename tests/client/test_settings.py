@@ -141,3 +141,9 @@ def test_only_proxy_variables_are_taken_from_the_environment() -> None:
 def test_a_drain_time_that_is_no_number_is_refused() -> None:
     assert "--drain-seconds" in problems(LEAST, SIGNADOT_DRAIN_SECONDS="soon")[0]
     assert "--drain-seconds" in problems(LEAST, SIGNADOT_DRAIN_SECONDS="nan")[0]
+
+
+def test_a_forward_proxy_that_cannot_be_read_is_found_at_the_start() -> None:
+    (problem,) = problems(LEAST, HTTPS_PROXY="socks5://user:secret@proxy:1080")
+    assert "HTTPS_PROXY" in problem
+    assert "secret" not in problem

@@ -1,0 +1,92 @@
+"""`signadot-agent`: the command line of the agent."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+import trio
+
+from client.agent import run_agent
+from client.log import configure_log
+from client.settings import Flags, Settings, load_settings
+from client.token import WatchedToken
+from relay import __version__
+from relay.errors import ConfigurationError
+
+WRONG_USAGE = 2
+"""Exit code for flags, variables and files that cannot be used."""
+FAILED = 1
+"""Exit code for a failure at run time."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code: 0 after an orderly stop, 2 for wrong usage, 1 for a failure."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings, token = _load(options, os.environ)
+    except ConfigurationError as error:
+        sys.stderr.writelines(f"signadot-agent: {problem}\n" for problem in error.problems)
+        return WRONG_USAGE
+    configure_log()
+    try:
+        trio.run(run_agent, settings, token)
+    except OSError as error:
+        # What reaches this point concerns the agent's own sockets; a relay or a target that fails never does.
+        sys.stderr.write(f"signadot-agent: {error}\n")
+        return FAILED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="signadot-agent", description="Connects this cluster to a relay.")
+    parser.add_argument("--version", action="version", version=f"signadot-agent {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="keep a tunnel to the relay and serve its streams")
+    run.add_argument("--relay", metavar="HOST[:PORT]", help="the relay's public address (SIGNADOT_RELAY)")
+    run.add_argument("--token-file", metavar="FILE", help="file with the cluster token (SIGNADOT_TOKEN_FILE)")
+    run.add_argument("--ca-file", metavar="FILE", help="certificates to trust for the relay (SIGNADOT_CA_FILE)")
+    run.add_argument(
+        "--allow-target",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="what may be dialled, such as *.shop.svc:8080 or 10.1.0.0/16:*; repeatable (SIGNADOT_ALLOW_TARGETS; "
+        "default: *.*.svc:*)",
+    )
+    run.add_argument("--transport", metavar="tls|websocket", help="how to reach the relay (SIGNADOT_TRANSPORT)")
+    run.add_argument("--health", metavar="HOST:PORT", help="where health is served (SIGNADOT_HEALTH; 127.0.0.1:8088)")
+    run.add_argument("--cluster-domain", metavar="NAME", help="the cluster's DNS domain (SIGNADOT_CLUSTER_DOMAIN)")
+    run.add_argument(
+        "--drain-seconds",
+        metavar="SECONDS",
+        help="how long open streams may go on after SIGTERM (SIGNADOT_DRAIN_SECONDS; 30)",
+    )
+    return parser
+
+
+def _load(options: argparse.Namespace, environment: Mapping[str, str]) -> tuple[Settings, WatchedToken]:
+    flags = Flags(
+        relay=options.relay,
+        token_file=options.token_file,
+        ca_file=options.ca_file,
+        allow_targets=options.allow_target,
+        transport=options.transport,
+        health=options.health,
+        cluster_domain=options.cluster_domain,
+        drain_seconds=options.drain_seconds,
+    )
+    settings = load_settings(flags, environment)
+    return settings, WatchedToken(settings.token_file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Serving one stream: dial its target within the policy, answer, and copy until both sides have finished."""
+
+import structlog
+import trio
+
+from client.status import Metrics
+from client.targets import DialError, Dialler
+from relay.mux.codes import ResetCode
+from relay.transport import MuxStream, copy_both_ways
+
+MAX_DIALS = 128
+"""Dials at once. Look-ups run in threads and a dial to a dead address holds its place for seconds, so a burst at one
+dead target must neither start a thread each nor keep out every other target for long."""
+
+KIND = "tcp"
+"""The only kind of stream that this agent serves."""
+
+log = structlog.get_logger("agent")
+
+
+class StreamServer:
+    """Serves the streams of all tunnels of one agent."""
+
+    def __init__(self, dialler: Dialler, metrics: Metrics) -> None:
+        self._dialler = dialler
+        self._metrics = metrics
+        self._dials = trio.Semaphore(MAX_DIALS)
+
+    async def serve(self, stream: MuxStream) -> None:
+        """Serves one stream to its end; never raises for what the relay or the target does."""
+        with self._metrics.streams_open.track_inprogress():
+            try:
+                target = await self._dial(stream)
+            except DialError as error:
+                self._metrics.dials.labels(error.wire_code.name.lower()).inc()
+                log.info(
+                    "dial failed", host=stream.host, port=stream.port, code=error.wire_code.name, reason=str(error)
+                )
+                stream.reset(error.wire_code, str(error))
+                return
+            self._metrics.dials.labels("ok").inc()
+            stream.accept()
+            sent, received = await copy_both_ways(stream, target)
+            self._metrics.bytes.labels("to_target").inc(sent)
+            self._metrics.bytes.labels("from_target").inc(received)
+
+    async def _dial(self, stream: MuxStream) -> trio.SocketStream:
+        if stream.kind != KIND:
+            raise DialError(
+                f"this agent does not serve streams of kind {stream.kind!r}", wire_code=ResetCode.NOT_ALLOWED
+            )
+        async with self._dials:
+            return await self._dialler.dial(stream.host, stream.port)
