@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from sqlalchemy import inspect, text
+from sqlalchemy import UniqueConstraint, inspect, text
 
 from relay.auth import MasterKey
 from relay.errors import ConfigurationError, ConflictError, StoreUnavailableError
@@ -30,6 +30,10 @@ async def test_an_upgrade_makes_exactly_the_schema_and_a_second_one_nothing(data
             columns = {column["name"]: column["nullable"] for column in found.get_columns(name)}
             assert columns == {column.name: column.nullable for column in table.columns}
             assert {index["name"] for index in found.get_indexes(name)} == {index.name for index in table.indexes}
+            unique = {one.name for one in table.constraints if isinstance(one, UniqueConstraint)}
+            assert {one["name"] for one in found.get_unique_constraints(name)} == unique
+            keys = {(key["constrained_columns"][0], key["options"]["ondelete"]) for key in found.get_foreign_keys(name)}
+            assert keys == {(key.parent.name, key.ondelete) for key in table.foreign_keys}
     assert await database.read(workspaces.get, seeded.org_id, "pr-42") is not None
 
 
