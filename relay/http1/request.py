@@ -27,7 +27,7 @@ METHOD = rb"[A-Z]{1,32}+(?:-[A-Z]{1,32}+){0,3}+"
 # Targets: visible ASCII without `#` (RFC 9112 3.2 has no fragment). Browsers send `|`, `{` and the like bare.
 TARGET = rb"[\x21\x22\x24-\x7e]++"
 REQUEST_LINE = re.compile(rb"(" + METHOD + rb") (" + TARGET + rb") HTTP/1\.([01])\r\n")
-REQUEST_LINE_BEGINNING = re.compile(METHOD + rb"(?: (?:" + TARGET + rb"(?: [HTP/1.0]{0,8})?)?)?\r?")
+REQUEST_LINE_BEGINNING = re.compile(METHOD + rb"(?:-| (?:" + TARGET + rb"(?: [HTP/1.0]{0,8}\r?)?)?)?")
 ABSOLUTE_FORM = re.compile(rb"(?:http|https)://([^/?]*)(.*)", re.IGNORECASE)
 
 SLASH = ord("/")
