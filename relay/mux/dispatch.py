@@ -85,29 +85,26 @@ class Dispatch:
             return
         state = self._state
         receive = stream.receive
-        size = len(payload)
-        receive.buffered += size
-        if not receive.epoch_bytes:
-            receive.epoch_started_at = state.now
-        receive.epoch_bytes += size
+        receive.buffered += len(payload)
         stream.active_at = state.now
         state.events.append(DataReceived(stream_id, payload))
-        if receive.epoch_bytes * 2 >= receive.granted:
-            self._end_epoch(stream)
+        if receive.epoch_over:
+            self._begin_epoch(stream)
 
     def frame(self, kind: int, stream_id: int, payload: bytes) -> None:
         """Hands any other frame to its handler."""
         _HANDLERS[kind](self, stream_id, payload)
 
-    def _end_epoch(self, stream: Stream) -> None:
+    def _begin_epoch(self, stream: Stream) -> None:
         state, receive = self._state, stream.receive
         measured = state.liveness.round_trip_seconds
-        if measured is None:
-            receive.epoch_bytes = 0
-            return
-        round_trip = max(measured, state.limits.min_growth_round_trip_seconds)
-        fast = receive.uses_window_fast(state.now, round_trip)
-        if fast and receive.granted * 2 <= state.limits.max_window_bytes and state.account.take_growth(receive.granted):
+        round_trip = 0.0 if measured is None else max(measured, state.limits.min_growth_round_trip_seconds)
+        if (
+            receive.begin_epoch(state.now, round_trip)
+            and measured is not None
+            and receive.granted * 2 <= state.limits.max_window_bytes
+            and state.account.take_growth(receive.granted)
+        ):
             state.credit(stream, receive.grow())
 
     def _hello(self, _: int, payload: bytes) -> None:

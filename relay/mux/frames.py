@@ -12,6 +12,7 @@ from relay.mux.limits import (
     MAX_KIND_BYTES,
     MAX_METADATA_ENTRIES,
     MAX_METADATA_NAME_BYTES,
+    MAX_WINDOW_BYTES,
 )
 
 HEADER: Final = Struct("!II")
@@ -142,17 +143,17 @@ def decode_open(payload: bytes, max_metadata_bytes: int) -> OpenPayload:
             payload[_OPEN.size : host_at].decode("ascii"),
             payload[host_at:metadata_at].decode("ascii"),
             port,
-            _decode_metadata(payload[metadata_at:], entries, max_metadata_bytes) if len(payload) > metadata_at else {},
+            _decode_metadata(payload[metadata_at:], entries, max_metadata_bytes),
         )
         _check_open(fields)
     except ValueError as error:
         raise RemoteProtocolError(f"malformed OPEN: {error}", wire_code=CloseCode.PROTOCOL_ERROR) from None
-    if len(fields.metadata) != entries:
-        _wrong_size("OPEN")
     return fields
 
 
 def _check_open(fields: OpenPayload) -> None:
+    if fields.window > MAX_WINDOW_BYTES:
+        raise ValueError("the window is beyond the largest")
     if not 0 < len(fields.kind) <= MAX_KIND_BYTES or not _TOKEN.fullmatch(fields.kind):
         raise ValueError("the kind is not a short lower-case token")
     if not 0 < len(fields.host) <= MAX_HOST_BYTES or not _HOST.fullmatch(fields.host):
@@ -183,14 +184,16 @@ def _decode_metadata(payload: bytes, entries: int, max_bytes: int) -> dict[str, 
     if entries > MAX_METADATA_ENTRIES or len(payload) > max_bytes:
         raise ValueError("too much metadata")
     metadata: dict[str, str] = {}
+    if not entries and not payload:
+        return metadata
     at = 0
     for _ in range(entries):
         name, at = _take(payload, at, 1)
         value, at = _take(payload, at, 2)
         _check_metadata_name(key := name.decode("ascii"))
         metadata[key] = value.decode()
-    if at != len(payload):
-        raise ValueError("bytes after the last entry")
+    if at != len(payload) or len(metadata) != entries:
+        raise ValueError("bytes after the last entry, or a name twice")
     return metadata
 
 

@@ -12,6 +12,7 @@ from relay.mux.stream import Chunks, Stream
 _DATA: Final = int(FrameType.DATA)
 _FINISH: Final = int(FrameType.FINISH)
 _pack = HEADER.pack
+_TURN_OVERHEAD: Final = 2 * HEADER_BYTES  # a turn is at most one DATA and the FINISH behind it
 
 
 class Outbox:
@@ -65,7 +66,7 @@ class Outbox:
         """The next frames, at most `max_bytes` (one frame always fits); events tell whose queue has room again."""
         parts: Chunks = []
         room = max_bytes - self._collect_control(max_bytes, parts)
-        while self._round and not self._control and (room > HEADER_BYTES or not parts):
+        while self._round and not self._control and (room > _TURN_OVERHEAD or not parts):
             used = self._collect_turn(room, parts, now)
             if not used:
                 break
@@ -93,11 +94,11 @@ class Outbox:
         used = 0
         if send.queued_bytes and send.window:
             size = min(send.queued_bytes, send.window, SLICE_BYTES if self._round else self.max_payload_bytes)
-            if size + HEADER_BYTES > room:
+            if size + _TURN_OVERHEAD > room:
                 if parts:
                     self._round.appendleft(stream)
                     return 0
-                size = max(1, room - HEADER_BYTES)
+                size = max(1, min(size, room - _TURN_OVERHEAD))
             parts.append(_pack(size << 8 | _DATA, stream.stream_id))
             send.take(size, parts)
             stream.active_at = now

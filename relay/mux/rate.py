@@ -22,8 +22,7 @@ class Rate:
 
     def take(self, now: float) -> bool:
         """Counts one; False if it is one too many."""
-        if self._level < 1 and self.level(now) < 1:
+        if self.level(now) < 1:
             return False
-        # Refilling only when the level runs out keeps the usual case to one comparison and one subtraction.
         self._level -= 1
         return True

@@ -124,6 +124,8 @@ class Session:
             with memoryview(data) as view:
                 self._reader.feed(view, self._dispatch)
         except RemoteProtocolError as error:
+            if self.closed:  # the peer's own GOAWAY came earlier in these bytes: what follows it is of no interest
+                return
             state.close(error.wire_code, str(error))
             raise
 
@@ -188,7 +190,7 @@ class Session:
         if state.pending_opens >= state.peer.max_pending_opens:
             raise TunnelClosedError("too many streams of the tunnel wait for a dial")
         # Every stream may have to be reset later; the agent would end the tunnel for too many resets.
-        if state.sent_resets.level(state.now) <= len(state.streams):
+        if state.sent_resets.level(state.now) < len(state.streams) + 1:
             raise TunnelClosedError("too many streams of the tunnel were reset lately")
 
     def accept_stream(self, stream_id: int) -> None:
@@ -243,7 +245,7 @@ class Session:
             return
         receive = stream.receive
         if not 0 <= n <= receive.buffered:
-            raise LocalProtocolError(f"stream {stream_id} has {receive.buffered} bytes to consume, not {n}")
+            raise _consumed_too_much(stream, n)
         credit = receive.consume(n)
         if credit:
             self._state.credit(stream, credit)
@@ -252,8 +254,10 @@ class Session:
         stream = self._state.unread.get(stream_id)
         if stream is None:
             return
+        if not 0 <= n <= stream.receive.buffered:
+            raise _consumed_too_much(stream, n)
         stream.receive.buffered -= n
-        if stream.receive.buffered <= 0:
+        if not stream.receive.buffered:
             del self._state.unread[stream_id]
             self._state.account.release(stream.receive.granted)
 
@@ -349,3 +353,7 @@ class Session:
         if stream is not None and not stream.accepted and self._state.role is Role.AGENT:
             raise LocalProtocolError(f"stream {stream_id} is not accepted yet")
         return stream
+
+
+def _consumed_too_much(stream: Stream, n: int) -> LocalProtocolError:
+    return LocalProtocolError(f"stream {stream.stream_id} has {stream.receive.buffered} bytes to consume, not {n}")

@@ -3,6 +3,7 @@
 import heapq
 from collections import deque
 from enum import Enum, auto
+from typing import Final
 
 from relay.errors import RemoteProtocolError
 from relay.mux.budget import Account, ReceiveBudget
@@ -15,6 +16,12 @@ from relay.mux.liveness import Liveness
 from relay.mux.outbox import Outbox
 from relay.mux.rate import Rate
 from relay.mux.stream import Stream
+
+RESET_BURST_SECONDS: Final = 5
+"""Resets of this many seconds may come at once, besides one for every open stream: links stall and catch up."""
+
+OWN_RESET_BURST_SECONDS: Final = 2
+"""The same for resets that we send: the difference is room for a stall of six seconds at full rate."""
 
 
 class Role(Enum):
@@ -126,7 +133,7 @@ class SessionState:
         controls = limits.max_control_frames_per_second
         self.control_rate = Rate(controls, controls, now)
         resets = limits.max_resets_per_second
-        self.received_resets = Rate(resets, resets + limits.max_streams, now)
+        self.received_resets = Rate(resets, RESET_BURST_SECONDS * resets + limits.max_streams, now)
         self.sent_resets = self.received_resets
         self.bytes_received = 0
         self.bytes_sent = 0
@@ -139,9 +146,10 @@ class SessionState:
     def learn(self, peer: PeerLimits) -> None:
         """Takes what the peer allows from its hello; the session is open now."""
         self.peer = peer
-        self.outbox.max_payload_bytes = min(peer.max_payload_bytes, max(self.limits.max_payload_bytes, 1))
+        self.outbox.max_payload_bytes = min(peer.max_payload_bytes, self.limits.max_payload_bytes)
+        # Well below what the agent takes: resets that a stalled link delivers all at once are then no abuse either.
         rate = peer.max_resets_per_second
-        self.sent_resets = Rate(rate, rate + peer.max_streams, self.now)
+        self.sent_resets = Rate(rate / 2, OWN_RESET_BURST_SECONDS * rate + peer.max_streams, self.now)
         self.enter(Phase.OPEN)
 
     def ping(self) -> None:
@@ -183,8 +191,6 @@ class SessionState:
             heapq.heappush(self.half_closed, (self.now + self.limits.half_closed_linger_seconds, stream.stream_id))
             return
         del self.streams[stream.stream_id]
-        if not stream.accepted:
-            self.pending_opens -= 1
         if stream.receive.buffered:
             self.unread[stream.stream_id] = stream
         else:

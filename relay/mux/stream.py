@@ -72,7 +72,7 @@ class ReceiveHalf:
     Invariant: window + in flight + buffered + uncredited = granted.
     """
 
-    __slots__ = ("buffered", "epoch_bytes", "epoch_started_at", "finished", "granted", "uncredited", "window")
+    __slots__ = ("buffered", "epoch_over", "epoch_started_at", "finished", "granted", "uncredited", "window")
 
     def __init__(self, window: int) -> None:
         self.window = window
@@ -84,9 +84,9 @@ class ReceiveHalf:
         self.uncredited = 0
         """Bytes consumed and not yet given back to the peer."""
         self.finished = False
-        self.epoch_bytes = 0
-        """Bytes since `epoch_started_at`: growth is decided each time they reach half of the window."""
-        self.epoch_started_at = 0.0
+        self.epoch_over = True
+        """Half of the window has been consumed; the next DATA, which tells the time, decides about growth."""
+        self.epoch_started_at = float("-inf")
 
     def consume(self, size: int) -> int:
         """Counts consumed bytes; returns the credit to send now: at half of the window, not when it is empty."""
@@ -94,6 +94,7 @@ class ReceiveHalf:
         self.uncredited += size
         if self.uncredited * 2 < self.granted or self.finished:
             return 0
+        self.epoch_over = True
         return self.take_credit()
 
     def take_credit(self) -> int:
@@ -102,13 +103,15 @@ class ReceiveHalf:
         self.window += credit
         return credit
 
-    def uses_window_fast(self, now: float, round_trip_seconds: float) -> bool:
-        """Ends an epoch: whether half of the window was used within two round trips by a reader that keeps pace."""
-        quick = now - self.epoch_started_at <= 2 * round_trip_seconds
-        # A reader that stalls would get a larger buffer to leave full: the window is not what holds it back.
-        keeps_pace = self.buffered * 2 <= self.epoch_bytes
-        self.epoch_bytes = 0
-        return quick and keeps_pace
+    def begin_epoch(self, now: float, round_trip_seconds: float) -> bool:
+        """Begins an epoch; whether in the last one half of the window was used within two round trips.
+
+        Used means consumed: a reader that stalls would only get a larger buffer to leave full.
+        """
+        fast = now - self.epoch_started_at <= 2 * round_trip_seconds
+        self.epoch_over = False
+        self.epoch_started_at = now
+        return fast
 
     def grow(self) -> int:
         """Doubles the window; returns the credit to send."""

@@ -1,0 +1,1 @@
+"""Tests of relay.mux: pure, on a simulated link and a simulated clock."""
