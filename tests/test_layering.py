@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 GROUND = {"relay.mux", "relay.http1", "relay.routing", "relay.auth", "relay.errors"}
 SHELL = {"relay.transport", "relay.store", "relay.telemetry"}
 SERVICES = {"relay.tunnels", "relay.ingress", "relay.control", "relay.dashboard"}
-ROOTS = {"relay.app", "relay.__main__", "relay.config", "relay.demo", "relay.commands", "relay.authenticate"}
+ROOTS = {"relay.app", "relay.__main__", "relay.config", "relay.demo", "relay.commands", "relay.operations", "relay.setup"}
 
 # Ground modules may use each other only along these edges.
 GROUND_EDGES: dict[str, set[str]] = {

@@ -1,1 +1,8 @@
 """Serves visitors: reads requests, decides where they go, forwards them."""
+
+from relay.ingress.admission import Admission
+from relay.ingress.connection import Shared, VisitorConnection
+from relay.ingress.server import Ingress
+from relay.ingress.settings import Hosts, IngressLimits
+
+__all__ = ["Admission", "Hosts", "Ingress", "IngressLimits", "Shared", "VisitorConnection"]

@@ -54,19 +54,26 @@ async def serve_tls(
     *,
     limits: ListenerLimits = DEFAULT_LIMITS,
     on_refused: Callable[[str], None] = lambda _: None,
+    accepting: trio.CancelScope | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accepts on listening sockets (see `sockets.listen`) for ever, and runs `handler` for each connection.
+
+    Cancelling `accepting` closes the listeners and lets open connections go on; it returns with the last of them.
 
     `context` is asked for each connection. `on_refused` counts, with a slug of `Refused`, what never reached the
     handler. A handler that raises is logged and harms nobody else. The listeners are closed at the end.
     """
     server = _Server(context, handler, limits, on_refused)
     try:
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as handlers:
+            with accepting or trio.CancelScope():
+                async with trio.open_nursery() as loops:
+                    for listener in listeners:
+                        loops.start_soon(server.accept, listener, handlers)
+                    task_status.started()
             for listener in listeners:
-                nursery.start_soon(server.accept, listener, nursery)
-            task_status.started()
+                listener.close()
     finally:
         for listener in listeners:
             listener.close()

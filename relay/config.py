@@ -1,0 +1,208 @@
+"""Settings of a relay process: relay.toml, overridden by SIGNADOT_RELAY__SECTION__KEY, checked all at once."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import model_validator as validate_model
+
+from relay.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "SIGNADOT_RELAY__"
+_HOSTNAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+
+
+def split_address(value: str) -> tuple[str, int]:
+    """Splits `host:port` (or `[ipv6]:port`). Raises ValueError with a sentence."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:  # noqa: PLR2004 - 16 bits
+        raise ValueError("must be HOST:PORT, for example 0.0.0.0:8443")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _address(value: str) -> str:
+    split_address(value)
+    return value
+
+
+def _hostname(value: str) -> str:
+    if not _HOSTNAME.fullmatch(value):
+        raise ValueError("must be a DNS name in lower case, without port")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Hostname = Annotated[str, AfterValidator(_hostname)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Listen(_Section):
+    """Where the relay listens."""
+
+    public: Address = "0.0.0.0:8443"
+    """One TLS port for visitors, API, app host and agents."""
+    metrics: Address = "127.0.0.1:9090"
+    """Plain HTTP: /metrics /livez /readyz; not for the outside."""
+
+
+class Hosts(_Section):
+    """The names this relay answers to; the preview domain stands for one label below it."""
+
+    preview: Hostname = "preview.signadot.com"
+    api: Hostname = "api.signadot.com"
+    app: Hostname = "app.signadot.com"
+    tunnel: Hostname = "tunnel.signadot.com"
+    proxy: Hostname = "proxy.signadot.com"
+
+    @validate_model(mode="after")
+    def _are_told_apart(self) -> Self:
+        names = [self.preview, self.api, self.app, self.tunnel, self.proxy]
+        if len(set(names)) < len(names):
+            raise ValueError("the five names must differ")
+        inside = [name for name in names[1:] if name.endswith("." + self.preview)]
+        if inside:
+            raise ValueError(f"{', '.join(inside)} must not be inside the preview domain {self.preview}")
+        return self
+
+
+class Tls(_Section):
+    """The certificate of all five names and its key, PEM files; read again when they change."""
+
+    certificate: Path
+    key: Path
+
+
+class Store(_Section):
+    """The database."""
+
+    url: Annotated[str, Field(pattern=r"^sqlite:///.+")] = "sqlite:///var/relay.db"
+
+
+class Keys(_Section):
+    """Where secrets come from."""
+
+    master: Path = Path("var/master.key")
+    """32 random bytes in base64, mode 0600; `signadot-relay init` makes it."""
+
+
+class Limits(_Section):
+    """Every limit with its unit in the name; docs/limits.md gives the reason for each default."""
+
+    request_line_bytes: PositiveInt = 8192
+    head_bytes: PositiveInt = 32768
+    header_count: PositiveInt = 128
+    chunk_line_bytes: PositiveInt = 4096
+    handshake_seconds: PositiveFloat = 10
+    head_seconds: PositiveFloat = 10
+    body_idle_seconds: PositiveFloat = 30
+    write_stalled_seconds: PositiveFloat = 30
+    keep_alive_idle_seconds: PositiveFloat = 75
+    response_head_seconds: PositiveFloat = 60
+    response_idle_seconds: PositiveFloat = 300
+    upgraded_idle_seconds: PositiveFloat = 3600
+    connections_per_address: PositiveInt = 1024
+    requests_per_cluster: PositiveInt = 2048
+    streams_per_tunnel: PositiveInt = 4096
+    receive_budget_bytes: PositiveInt = 64 * 1024 * 1024
+    api_body_bytes: PositiveInt = 1024 * 1024
+    drain_seconds: PositiveFloat = 30
+
+
+class Settings(_Section):
+    """All settings of a relay process."""
+
+    listen: Listen = Listen()
+    hosts: Hosts = Hosts()
+    tls: Tls
+    store: Store = Store()
+    keys: Keys = Keys()
+    limits: Limits = Limits()
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Settings:
+    """Reads relay.toml and the environment. Relative paths are relative to the file's folder.
+
+    Raises ConfigurationError with every problem at once, each with its key's path.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
+    return parse(document, environment, source=str(path), folder=path.absolute().parent)
+
+
+def parse(document: Mapping[str, Any], environment: Mapping[str, str], *, source: str, folder: Path) -> Settings:
+    """Checks a parsed document together with the environment's overrides; see `load`."""
+    merged: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in document.items()}
+    problems = list(_apply_environment(merged, environment))
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        problems += [f"{source}: {_path_of(problem['loc'])}: {_sentence(problem)}" for problem in error.errors()]
+        raise ConfigurationError(*problems) from error
+    if problems:
+        raise ConfigurationError(*problems)
+    return _resolve_paths(settings, folder)
+
+
+def check_files(settings: Settings) -> list[str]:
+    """Problems that only the file system shows, each one a sentence; empty when all is well."""
+    problems = []
+    for name, path in (
+        ("tls.certificate", settings.tls.certificate),
+        ("tls.key", settings.tls.key),
+        ("keys.master", settings.keys.master),
+    ):
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            hint = " (`signadot-relay init` makes it)" if name == "keys.master" else ""
+            problems.append(f"{name}: {path}: {error.strerror}{hint}")
+    for name, path in (("tls.key", settings.tls.key), ("keys.master", settings.keys.master)):
+        if path.exists() and path.stat().st_mode & 0o077:
+            problems.append(f"{name}: {path}: readable by others; chmod 600 it")
+    return problems
+
+
+def _apply_environment(document: dict[str, Any], environment: Mapping[str, str]) -> Iterable[str]:
+    for name, value in sorted(environment.items()):
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        parts = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        section = document.setdefault(parts[0], {})
+        if len(parts) != 2 or not isinstance(section, dict):  # noqa: PLR2004 - section and key
+            yield f"{name}: must be {ENVIRONMENT_PREFIX}SECTION__KEY"
+        else:
+            section[parts[1]] = value
+
+
+def _path_of(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "document"
+
+
+def _sentence(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "unknown key"
+    if problem["type"] == "missing":
+        return "missing"
+    message: str = problem["msg"]
+    return message.removeprefix("Value error, ")
+
+
+def _resolve_paths(settings: Settings, folder: Path) -> Settings:
+    database = folder / settings.store.url.removeprefix("sqlite:///")
+    return settings.model_copy(
+        update={
+            "tls": Tls(certificate=folder / settings.tls.certificate, key=folder / settings.tls.key),
+            "keys": Keys(master=folder / settings.keys.master),
+            "store": Store(url=f"sqlite:///{database}"),
+        }
+    )

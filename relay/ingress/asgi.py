@@ -1,0 +1,118 @@
+"""Calls an ASGI application for a request that the strict reader has accepted: one listener, one HTTP reader."""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote
+
+import trio
+
+from relay.http1 import NO_BODY, BodyReader, RequestHead, response_head
+from relay.ingress.connection import READ_BYTES, VisitorConnection
+from relay.ingress.deadlines import Phase
+from relay.ingress.errors import TooLargeError
+from relay.ingress.settings import AsgiApp, Message
+
+
+async def serve_asgi(connection: VisitorConnection, head: RequestHead, kind: str, application: AsgiApp) -> bool:
+    """Answers a request by an application. True when the connection may carry another.
+
+    The request's body is read before the application runs: API bodies are small, and a slow sender holds nothing.
+    Raises TooLargeError and BadRequestError for bodies that are.
+    """
+    started = trio.current_time()
+    body = await _read_body(connection, head)
+    call = _Call(head, body)
+    connection.enter(Phase.RESPONSE_HEAD, connection.limits.response_head_seconds)
+    await application(_scope(connection, head), call.receive, call.send)
+    connection.enter(Phase.WRITE, connection.limits.write_stalled_seconds)
+    await connection.send(call.answer(connection.request_id))
+    connection.record(
+        kind, head, status=call.status, started=started, received_bytes=len(body), sent_bytes=len(call.body)
+    )
+    return head.keep_alive
+
+
+async def _read_body(connection: VisitorConnection, head: RequestHead) -> bytes:
+    if head.framing is NO_BODY:
+        return b""
+    limit = connection.limits.api_body_bytes
+    reader = BodyReader(head.framing, connection.limits.head)
+    if head.expects_continue:
+        await connection.stream.send_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = bytearray(reader.feed(bytes(connection.buffer)))
+    connection.buffer.clear()
+    while not reader.done:
+        if len(body) > limit:
+            break
+        connection.enter(Phase.BODY, connection.limits.body_idle_seconds)
+        data = await connection.stream.receive_some(READ_BYTES)
+        if data:
+            body += reader.feed(data)
+        else:
+            reader.eof()
+    if len(body) > limit:
+        raise TooLargeError(f"The body is larger than {limit} bytes.")
+    connection.buffer += reader.leftover
+    return bytes(body)
+
+
+def _scope(connection: VisitorConnection, head: RequestHead) -> dict[str, Any]:
+    path, _, query = head.target.partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": head.method.decode("latin-1"),
+        "scheme": "https",
+        "path": unquote(path.decode("latin-1")),
+        "raw_path": path,
+        "query_string": query,
+        "root_path": "",
+        "headers": [
+            *[(name, value) for name, value in head.headers if name != b"x-request-id"],
+            (b"x-request-id", connection.request_id.encode()),
+        ],
+        "client": connection.stream.peer_address,
+        "server": (head.host, head.port or 443),
+    }
+
+
+class _Call:
+    """One call of an application: gives it the body, keeps its answer."""
+
+    def __init__(self, head: RequestHead, body: bytes) -> None:
+        self.status = 500
+        self.body = b""
+        self._head = head
+        self._headers: Iterable[tuple[bytes, bytes]] = ()
+        self._parts: list[bytes] = []
+        self._request: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+    async def receive(self) -> Message:
+        await trio.lowlevel.checkpoint()
+        if self._request is None:
+            await trio.sleep_forever()  # a disconnect is felt as cancellation
+        message, self._request = self._request, None
+        assert message is not None  # noqa: S101 - just tested
+        return message
+
+    async def send(self, message: Message) -> None:
+        await trio.lowlevel.checkpoint()
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self._headers = message.get("headers", ())
+        else:
+            self._parts.append(message.get("body", b""))
+
+    def answer(self, request_id: str) -> bytes:
+        """The whole answer; the application's own framing headers are replaced by ours."""
+        self.body = b"".join(self._parts)
+        headers = [
+            (name.lower(), value)
+            for name, value in self._headers
+            if name.lower() not in {b"content-length", b"connection", b"x-request-id"}
+        ]
+        headers += [(b"content-length", str(len(self.body)).encode()), (b"x-request-id", request_id.encode())]
+        if not self._head.keep_alive:
+            headers.append((b"connection", b"close"))
+        return response_head(self.status, headers) + (b"" if self._head.method == b"HEAD" else self.body)

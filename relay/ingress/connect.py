@@ -1,0 +1,54 @@
+"""CONNECT on the proxy host: a raw TCP connection to a target in a cluster."""
+
+import trio
+
+from relay.errors import BadRequestError, StreamResetError
+from relay.http1 import RequestHead
+from relay.ingress.connection import VisitorConnection
+from relay.ingress.deadlines import Phase
+from relay.ingress.errors import MisdirectedError, target_error
+from relay.ingress.raw import copy_raw
+from relay.mux import ResetCode
+
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+async def serve_connect(connection: VisitorConnection, head: RequestHead) -> bool:
+    """Opens a stream to the authority that is asked for and copies raw bytes (RFC 9110 9.3.6). Always ends in False.
+
+    Raises RelayError for what is to be refused.
+    """
+    started = trio.current_time()
+    hosts, tunnels = connection.shared.hosts, connection.shared.tunnels
+    if connection.stream.server_name != hosts.proxy:
+        raise MisdirectedError(f"CONNECT is served on {hosts.proxy} only.")
+    if head.port is None:
+        raise BadRequestError("CONNECT needs host and port.", reason="connect_port")
+    principal, cluster = await connection.shared.admission.connect(head)
+    tunnel = tunnels.pick(cluster.id)
+    if tunnel is None:
+        raise await connection.shared.admission.offline(cluster.org_id, cluster.name, tunnels.status(cluster.id))
+    stream = tunnel.open("tcp", head.host, head.port)
+    received = sent = 0
+    try:
+        connection.enter(Phase.RESPONSE_HEAD, connection.limits.response_head_seconds)
+        try:
+            await stream.wait_opened()
+        except StreamResetError as error:
+            raise target_error(error, f"{head.host}:{head.port}") from error
+        await connection.send(ESTABLISHED)
+        received, sent = await copy_raw(connection, stream)
+    finally:
+        stream.reset(ResetCode.CANCELLED)
+    connection.record(
+        "connect",
+        head,
+        status=200,
+        started=started,
+        received_bytes=received,
+        sent_bytes=sent,
+        org=cluster.org_id,
+        cluster=cluster.id,
+        credential=principal.credential_id,
+    )
+    return False

@@ -1,0 +1,83 @@
+"""Errors that only ingress raises, and what a stream's end means to a visitor."""
+
+from relay.errors import RelayError, StreamResetError
+from relay.mux import ResetCode
+
+
+class MisdirectedError(RelayError):
+    """The request names a host that this connection, or this relay, does not serve (RFC 9110 15.5.20)."""
+
+    code = "misdirected"
+    status = 421
+
+
+class HeadTimeoutError(RelayError):
+    """The visitor was too slow (RFC 9110 15.5.9)."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class TooLargeError(RelayError):
+    """The body is larger than what is asked for can take (RFC 9110 15.5.14)."""
+
+    code = "too_large"
+    status = 413
+
+
+class OverloadedError(RelayError):
+    """The cluster has as many requests in flight as the relay allows."""
+
+    code = "overloaded"
+    status = 503
+
+
+class TargetTimeoutError(RelayError):
+    """The target did not answer in time."""
+
+    code = "target_timeout"
+    status = 504
+
+
+class TargetRefusedError(RelayError):
+    """The target refused the connection, or could not be reached."""
+
+    code = "target_refused"
+    status = 502
+
+
+class TargetNotAllowedError(RelayError):
+    """The agent may not dial the target."""
+
+    code = "target_not_allowed"
+    status = 502
+
+
+class TargetNotFoundError(RelayError):
+    """The target's name does not resolve inside the cluster."""
+
+    code = "target_not_found"
+    status = 502
+
+
+class TargetClosedError(RelayError):
+    """The target, or the tunnel to it, ended before it answered."""
+
+    code = "target_closed"
+    status = 502
+
+
+_BY_RESET_CODE: dict[int, type[RelayError]] = {
+    ResetCode.REFUSED: TargetRefusedError,
+    ResetCode.UNREACHABLE: TargetRefusedError,
+    ResetCode.NOT_ALLOWED: TargetNotAllowedError,
+    ResetCode.NOT_FOUND: TargetNotFoundError,
+    ResetCode.TIMED_OUT: TargetTimeoutError,
+    ResetCode.LIMIT: OverloadedError,
+}
+
+
+def target_error(error: StreamResetError, target: str) -> RelayError:
+    """What a visitor is told when the stream to a target was reset before an answer came."""
+    kind = _BY_RESET_CODE.get(error.wire_code, TargetClosedError)
+    return kind(f"The target {target} could not be used: {error}")

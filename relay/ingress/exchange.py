@@ -1,0 +1,313 @@
+"""Forwarding one request of a visitor over a tunnel, and the answer back: the hot path.
+
+State is kept so that every way out is accounted for: a stream is either put back into the connection's pool after both
+messages ended exactly where their framing says, or reset. Nothing is buffered whole; one chunk at a time is in flight
+here, and the windows of the tunnel and of TCP do the rest.
+"""
+
+import trio
+
+from relay.errors import (
+    BadRequestError,
+    RelayError,
+    StreamResetError,
+    TunnelClosedError,
+)
+from relay.http1 import (
+    NO_BODY,
+    BodyReader,
+    BodyWriter,
+    RequestHead,
+    ResponseHead,
+    forward_request_head,
+    forward_response_head,
+    read_response_head,
+)
+from relay.ingress.admission import Admitted
+from relay.ingress.connection import READ_BYTES, VisitorConnection
+from relay.ingress.deadlines import Phase
+from relay.ingress.errors import OverloadedError, TargetClosedError, target_error
+from relay.ingress.headers import added_headers, dropped_names, target_host
+from relay.ingress.pool import PoolKey
+from relay.ingress.raw import copy_raw
+from relay.mux import ResetCode
+from relay.transport import MuxStream
+
+BULK_BYTES = 262144  # large writes cost a third per byte of small ones
+IDEMPOTENT_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})  # RFC 9110 9.2.2
+SWITCHING_PROTOCOLS = 101
+
+
+async def forward(connection: VisitorConnection, head: RequestHead) -> bool:
+    """Answers a request for a preview host. True when the connection may carry another.
+
+    Raises RelayError for what is to be refused, as long as nothing of an answer has left.
+    """
+    admitted = await connection.shared.admission.preview(head)
+    in_flight = connection.shared.in_flight
+    cluster_id = admitted.route.cluster_id
+    if in_flight[cluster_id] >= connection.limits.requests_per_cluster:
+        raise OverloadedError(f"The cluster {admitted.route.cluster} has too many requests in flight.")
+    in_flight[cluster_id] += 1
+    try:
+        return await Exchange(connection, head, admitted).run()
+    finally:
+        in_flight[cluster_id] -= 1
+        if not in_flight[cluster_id]:
+            del in_flight[cluster_id]
+
+
+class Exchange:
+    """One request and its answer."""
+
+    __slots__ = (
+        "_connection",
+        "_has_body",
+        "_head",
+        "_key",
+        "_principal",
+        "_received_bytes",
+        "_request_done",
+        "_route",
+        "_sent_bytes",
+        "_started",
+        "_stream",
+        "_upload_error",
+    )
+
+    def __init__(self, connection: VisitorConnection, head: RequestHead, admitted: Admitted) -> None:
+        route = admitted.route
+        self._connection = connection
+        self._head = head
+        self._route = route
+        self._principal = admitted.principal
+        self._key = PoolKey(route.cluster_id, route.routing_key, route.target_host, route.target_port)
+        self._stream: MuxStream | None = None
+        self._has_body = head.framing is not NO_BODY
+        self._request_done = not self._has_body
+        self._upload_error: BadRequestError | None = None
+        self._received_bytes = 0
+        self._sent_bytes = 0
+        self._started = trio.current_time()
+
+    async def run(self) -> bool:
+        """Forwards both ways; see `forward`."""
+        try:
+            if self._has_body:
+                return await self._with_body()
+            self._connection.target_awaited()
+            try:
+                response, rest = await self._ask()
+                return await self._answer(response, rest)
+            finally:
+                await self._connection.reading_again()
+        finally:
+            if self._stream is not None:
+                self._stream.reset(ResetCode.CANCELLED)
+
+    # -- towards the target
+
+    async def _open(self, *, pooled: bool) -> tuple[MuxStream, bool]:
+        """A stream to the target, with whether it has been used before. Raises ClusterOfflineError."""
+        repeatable = self._head.method in IDEMPOTENT_METHODS and not self._has_body
+        stream = self._connection.pool.take(self._key, repeatable=repeatable) if pooled else None
+        if stream is not None:
+            self._stream = stream
+            return stream, True
+        route = self._route
+        tunnels = self._connection.shared.tunnels
+        tunnel = tunnels.pick(route.cluster_id)
+        if tunnel is None:
+            raise await self._connection.shared.admission.offline(
+                route.org_id, route.cluster, tunnels.status(route.cluster_id)
+            )
+        self._stream = stream = tunnel.open("tcp", route.target_host, route.target_port)
+        return stream, False
+
+    def _request_bytes(self) -> bytes:
+        return forward_request_head(
+            self._head,
+            host=target_host(self._head, self._route),
+            set_headers=added_headers(
+                self._head, self._route, peer=self._connection.peer, request_id=self._connection.request_id
+            ),
+            drop_names=dropped_names(self._head, self._route),
+        )
+
+    async def _ask(self) -> tuple[ResponseHead, bytes]:
+        """Sends a request without body and reads the answer's head.
+
+        Asks a second time where that is safe: an idle stream may have been closed under our request, and a tunnel may
+        have been replaced by a newer one.
+        """
+        request = self._request_bytes()
+        stream, used_before = await self._open(pooled=True)
+        try:
+            return await self._ask_over(stream, request)
+        except (TargetClosedError, TunnelClosedError) as error:
+            may_repeat = used_before or isinstance(error, TunnelClosedError)
+            if not may_repeat or self._head.method not in IDEMPOTENT_METHODS or self._connection.answering:
+                raise
+            stream.reset(ResetCode.CANCELLED)
+        stream, _ = await self._open(pooled=False)
+        return await self._ask_over(stream, request)
+
+    async def _ask_over(self, stream: MuxStream, request: bytes) -> tuple[ResponseHead, bytes]:
+        self._connection.enter(Phase.RESPONSE_HEAD, self._connection.limits.response_head_seconds)
+        stream.send_nowait(request)
+        return await self._read_response_head(stream)
+
+    async def _with_body(self) -> bool:
+        """Sends a request with a body while the answer may already come."""
+        stream, _ = await self._open(pooled=True)
+        stream.send_nowait(self._request_bytes())
+        keep = False
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._upload, stream)
+            try:
+                keep = await self._answer(*await self._read_response_head(stream))
+            except (RelayError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                failure = error  # raised outside: a nursery would wrap it in a group
+            nursery.cancel_scope.cancel()
+        await self._connection.reading_again()
+        if self._upload_error is not None:
+            raise self._upload_error
+        if failure is not None:
+            raise failure
+        if not self._request_done:
+            await self._connection.linger()  # an early answer: the visitor is still sending
+        return keep and self._request_done
+
+    async def _upload(self, stream: MuxStream) -> None:
+        """Copies the request's body. A fault of the visitor's resets the stream and is kept for the asking task."""
+        connection, limits = self._connection, self._connection.limits
+        reader = BodyReader(self._head.framing, limits.head)
+        writer = BodyWriter(self._head.framing)
+        data = bytes(connection.buffer)
+        connection.buffer.clear()
+        try:
+            while True:
+                body = reader.feed(data) if data else b""
+                if body:
+                    self._received_bytes += len(body)
+                    connection.enter(Phase.RESPONSE_HEAD, limits.response_head_seconds)
+                    await stream.send_all(writer.encode(body))
+                if reader.done:
+                    break
+                connection.enter(Phase.BODY, limits.body_idle_seconds)
+                data = await connection.stream.receive_some(BULK_BYTES)
+                if not data:
+                    reader.eof()
+            if end := writer.end():
+                await stream.send_all(end)
+        except BadRequestError as error:
+            self._upload_error = error
+            stream.reset(ResetCode.CANCELLED)
+            return
+        except (StreamResetError, TunnelClosedError, trio.ClosedResourceError):
+            return  # the asking task meets the same end and says so
+        except trio.BrokenResourceError:
+            connection.scope.cancel()  # the visitor left
+            return
+        connection.buffer += reader.leftover
+        self._request_done = True
+        connection.enter(Phase.RESPONSE_HEAD, limits.response_head_seconds)
+        connection.target_awaited()
+
+    # -- towards the visitor
+
+    async def _read_response_head(self, stream: MuxStream) -> tuple[ResponseHead, bytes]:
+        """The final answer's head and what came with it; informational answers are passed on (RFC 9110 15.2)."""
+        buffer = bytearray()
+        connection, head = self._connection, self._head
+        while True:
+            parsed = read_response_head(
+                buffer, request_method=head.method, upgrade=head.upgrade, limits=connection.limits.head
+            )
+            if parsed is None:
+                try:
+                    data = await stream.receive_some(READ_BYTES)
+                except StreamResetError as error:
+                    raise target_error(error, f"{self._key.host}:{self._key.port}") from error
+                if not data:
+                    raise TargetClosedError(f"The target {self._key.host}:{self._key.port} closed without an answer.")
+                buffer += data
+                continue
+            response, consumed = parsed
+            del buffer[:consumed]
+            if not response.is_informational or response.status == SWITCHING_PROTOCOLS:
+                return response, bytes(buffer)
+            if informational := forward_response_head(response, request=head, keep_alive=True):
+                await connection.stream.send_all(informational)
+
+    async def _answer(self, response: ResponseHead, rest: bytes) -> bool:
+        """Sends the answer. True when the visitor's connection may carry another request."""
+        connection, limits = self._connection, self._connection.limits
+        if response.status == SWITCHING_PROTOCOLS:
+            return await self._switch(response, rest)
+        keep = self._head.keep_alive and self._request_done and not connection.shared.draining
+        reader = BodyReader(response.framing, limits.head, response=True)
+        writer = BodyWriter.for_response(response, self._head)
+        keep = keep and not writer.until_close
+        out = forward_response_head(response, request=self._head, keep_alive=keep, set_headers=self._id_header())
+        body = reader.feed(rest) if rest else b""
+        if body:
+            self._sent_bytes += len(body)
+            out += writer.encode(body)
+        stream = self._stream
+        assert stream is not None  # noqa: S101 - an answer came over it
+        while not reader.done:
+            connection.enter(Phase.WRITE, limits.write_stalled_seconds)
+            if out:
+                await connection.send(out)
+            connection.enter(Phase.RESPONSE, limits.response_idle_seconds)
+            data = await stream.receive_some(BULK_BYTES)
+            if not data:
+                reader.eof()
+                break
+            body = reader.feed(data)
+            self._sent_bytes += len(body)
+            out = writer.encode(body) if body else b""
+        connection.enter(Phase.WRITE, limits.write_stalled_seconds)
+        await connection.send(out + writer.end(reader.trailers))
+        self._settle(response, reader)
+        self._record(response.status)
+        return keep
+
+    def _id_header(self) -> bytes:
+        return b"x-request-id: " + self._connection.request_id.encode() + b"\r\n"
+
+    def _settle(self, response: ResponseHead, reader: BodyReader) -> None:
+        """Keeps the stream for the connection's next request, when both messages ended where they should."""
+        stream = self._stream
+        if stream is not None and self._request_done and response.keep_alive and not reader.leftover:
+            self._connection.pool.put(self._key, stream)
+            self._stream = None
+
+    async def _switch(self, response: ResponseHead, rest: bytes) -> bool:
+        """The target agreed to switch protocols: raw bytes from here on (RFC 9110 7.8)."""
+        connection = self._connection
+        stream = self._stream
+        assert stream is not None  # noqa: S101 - an answer came over it
+        await connection.reading_again()
+        head = forward_response_head(response, request=self._head, keep_alive=True, set_headers=self._id_header())
+        await connection.send(head + rest)
+        self._received_bytes, self._sent_bytes = await copy_raw(connection, stream)
+        self._record(response.status)
+        return False
+
+    def _record(self, status: int) -> None:
+        route, principal = self._route, self._principal
+        self._connection.record(
+            "preview",
+            self._head,
+            status=status,
+            started=self._started,
+            received_bytes=self._received_bytes,
+            sent_bytes=self._sent_bytes,
+            org=route.org_id,
+            cluster=route.cluster_id,
+            workspace=route.routing_key,
+            credential="" if principal is None else principal.credential_id,
+        )

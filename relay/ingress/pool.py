@@ -1,0 +1,54 @@
+"""Idle streams of one visitor connection, kept for its next request.
+
+They are never shared between connections: whatever one visitor could do to a stream's state stays with that visitor.
+"""
+
+from typing import NamedTuple
+
+import trio
+
+from relay.mux import ResetCode
+from relay.transport import MuxStream
+
+MAX_IDLE = 4  # a connection serves one hostname, so more than one appears only when its route changes
+FRESH_SECONDS = 1.0  # a target may close an idle connection at any time; common servers wait 2 s or more
+
+
+class PoolKey(NamedTuple):
+    """Streams are interchangeable only between requests for the same of all these."""
+
+    cluster_id: str
+    workspace: str
+    host: str
+    port: int
+
+
+class StreamPool:
+    """Idle streams by where they lead."""
+
+    def __init__(self) -> None:
+        self._idle: dict[PoolKey, tuple[MuxStream, float]] = {}
+
+    def take(self, key: PoolKey, *, repeatable: bool) -> MuxStream | None:
+        """An idle stream that still looks alive. A request that must not be sent twice gets only a fresh one."""
+        found = self._idle.pop(key, None)
+        if found is None:
+            return None
+        stream, since = found
+        if stream.reusable and (repeatable or trio.current_time() - since < FRESH_SECONDS):
+            return stream
+        stream.reset(ResetCode.NO_ERROR)
+        return None
+
+    def put(self, key: PoolKey, stream: MuxStream) -> None:
+        """Keeps a stream whose last exchange was accounted for to the byte on both sides."""
+        if len(self._idle) >= MAX_IDLE or key in self._idle:
+            stream.reset(ResetCode.NO_ERROR)
+            return
+        self._idle[key] = (stream, trio.current_time())
+
+    def close(self) -> None:
+        """Ends all idle streams."""
+        for stream, _ in self._idle.values():
+            stream.reset(ResetCode.NO_ERROR)
+        self._idle.clear()

@@ -1,0 +1,51 @@
+"""First-time set-up, and opening what it made."""
+
+from pathlib import Path
+
+from certs import write_file
+from relay import config
+from relay.auth import MasterKey, mint_master_key, parse_master_key
+from relay.errors import ConfigurationError, ConflictError
+from relay.store import Database, orgs, upgrade
+
+
+async def initialise(settings: config.Settings, org: str) -> str:
+    """Makes the master key if absent, the schema, and the org; gives the org's first admin API key.
+
+    Raises ConfigurationError, and ConflictError when the org exists: its key was shown when it was made.
+    """
+    path = settings.keys.master
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_file(path, mint_master_key().encode(), mode=0o600)
+    database = Database.open(settings.store.url, load_master_key(path), create=True)
+    try:
+        upgrade(database)
+        _, _, api_key = await database.write(orgs.create_with_admin_key, org)
+    except ConflictError as error:
+        raise ConfigurationError(f"{error}; more keys are made by `signadot apikey create`") from error
+    finally:
+        database.close()
+    return api_key
+
+
+def open_store(settings: config.Settings) -> Database:
+    """Opens the database that `initialise` made and brings its schema up to date. Raises ConfigurationError."""
+    database = Database.open(settings.store.url, load_master_key(settings.keys.master))
+    upgrade(database)
+    return database
+
+
+def load_master_key(path: Path) -> MasterKey:
+    """Reads the master key file. Raises ConfigurationError when it is missing, readable by others or malformed."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise ConfigurationError(f"keys.master: {path}: readable by others; chmod 600 it")
+        text = path.read_text(encoding="ascii")
+    except OSError as error:
+        raise ConfigurationError(f"keys.master: {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"keys.master: {path}: not a master key: 32 random bytes in base64 are expected"
+        ) from error
+    return parse_master_key(text, source=f"keys.master: {path}")

@@ -1,0 +1,179 @@
+"""What operators see: structured logs on standard error, the access log, and the figures behind /metrics.
+
+The hot path only appends a tuple and adds to plain integers; rendering happens in one task, many lines at a time,
+and at scrape time. Prometheus' own counters take a lock per increment, structlog builds a dictionary per line:
+together they cost as much as reading a request's head.
+"""
+
+import json
+import sys
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TextIO
+
+import structlog
+import trio
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+# Upper bounds in seconds: a preview on the same continent answers in 5 to 500 ms; beyond 60 s the limits end it.
+LATENCY_BOUNDS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+FLUSH_SECONDS = 0.25  # how much of the access log a kill -9 may cost; long enough that a busy relay writes in batches
+MAX_PENDING_LINES = 10_000  # beyond this the log is written at once: memory stays bounded whatever the disk does
+
+
+class AccessRecord(NamedTuple):
+    """One finished exchange. Times in seconds, sizes in bytes of body.
+
+    `host` and `path` are what the visitor asked for, without the query (it may carry secrets of the app); org, cluster
+    and workspace are opaque ids, because their names rest sealed in the database and logs are read by more people.
+    """
+
+    at: float
+    request_id: str
+    peer: str
+    method: str
+    host: str
+    path: str
+    status: int
+    code: str
+    received_bytes: int
+    sent_bytes: int
+    duration_seconds: float
+    org: str
+    cluster: str
+    workspace: str
+    credential: str
+
+
+class Telemetry:
+    """Counts and logs for one process."""
+
+    def __init__(self, *, output: TextIO | None = None) -> None:
+        self.requests: Counter[tuple[str, int]] = Counter()
+        """Finished exchanges by kind (preview, api, app, connect, ...) and status."""
+        self.refused_heads: Counter[str] = Counter()
+        """Request heads refused by the strict reader, by reason."""
+        self.refused_connections: Counter[str] = Counter()
+        """Connections that ended before a request, by reason (TLS handshake, limits)."""
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self._latency_counts = [0] * (len(LATENCY_BOUNDS_SECONDS) + 1)
+        self._latency_sum = 0.0
+        self._pending: list[AccessRecord] = []
+        self._output = output if output is not None else sys.stderr
+        self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self._counters: list[tuple[str, str, Callable[[], float]]] = []
+
+    def exchange(self, kind: str, record: AccessRecord) -> None:
+        """Counts a finished exchange and keeps its access log line for the next flush."""
+        self.requests[kind, record.status] += 1
+        self.received_bytes += record.received_bytes
+        self.sent_bytes += record.sent_bytes
+        self._latency_counts[bisect_left(LATENCY_BOUNDS_SECONDS, record.duration_seconds)] += 1
+        self._latency_sum += record.duration_seconds
+        self._pending.append(record)
+        if len(self._pending) >= MAX_PENDING_LINES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes the access log lines that are waiting, in one write."""
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, []
+        self._output.write("".join([_access_line(record) for record in pending]))
+        self._output.flush()
+
+    async def run(self) -> None:
+        """Flushes the access log for ever; the last lines leave when it is cancelled."""
+        try:
+            while True:
+                await trio.sleep(FLUSH_SECONDS)
+                self.flush()
+        finally:
+            self.flush()
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Adds a value that goes up and down and is read at scrape time."""
+        self._gauges.append((name, text, read))
+
+    def counter(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Adds a value that only grows and is read at scrape time."""
+        self._counters.append((name, text, read))
+
+    def exposition(self) -> bytes:
+        """The Prometheus text format of all figures."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Snapshot(self))
+        return generate_latest(registry)
+
+    def families(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
+        """All metric families with their present values."""
+        requests = CounterMetricFamily(
+            "signadot_requests", "Finished exchanges by kind and status.", labels=["kind", "status"]
+        )
+        for (kind, status), count in self.requests.items():
+            requests.add_metric([kind, str(status)], count)
+        yield requests
+        yield _by_reason("signadot_refused_heads", "Request heads refused, by reason.", self.refused_heads)
+        yield _by_reason("signadot_refused_connections", "Connections refused, by reason.", self.refused_connections)
+        yield CounterMetricFamily("signadot_received_bytes", "Request body bytes.", value=self.received_bytes)
+        yield CounterMetricFamily("signadot_sent_bytes", "Response body bytes.", value=self.sent_bytes)
+        yield self._latency_family()
+        for name, text, read in self._counters:
+            yield CounterMetricFamily(name, text, value=read())
+        for name, text, read in self._gauges:
+            yield GaugeMetricFamily(name, text, value=read())
+
+    def _latency_family(self) -> HistogramMetricFamily:
+        buckets: list[tuple[str, float]] = []
+        total = 0
+        for bound, count in zip((*LATENCY_BOUNDS_SECONDS, float("inf")), self._latency_counts, strict=True):
+            total += count
+            buckets.append(("+Inf" if bound == float("inf") else str(bound), total))
+        return HistogramMetricFamily(
+            "signadot_request_seconds", "Time from a request's head to its answer's end.", buckets, self._latency_sum
+        )
+
+
+class _Snapshot(Collector):
+    """Adapts `Telemetry` to the registry that prometheus-client renders."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
+        return self._telemetry.families()
+
+
+def _by_reason(name: str, text: str, counts: Counter[str]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=["reason"])
+    for reason, count in counts.items():
+        family.add_metric([reason], count)
+    return family
+
+
+def _access_line(record: AccessRecord) -> str:
+    return (
+        json.dumps({"event": "access", **record._asdict(), "duration_seconds": round(record.duration_seconds, 6)})
+        + "\n"
+    )
+
+
+def configure_logging(*, level: str = "info") -> None:
+    """Sends structlog to standard error as one JSON object per line. `level`: debug, info, warning or error."""
+    levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(levels[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
