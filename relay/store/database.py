@@ -1,7 +1,7 @@
 """The database from trio's side: query functions run in worker threads, each in a transaction of its own."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
@@ -12,9 +12,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from relay.auth import MasterKey, Sealer
 from relay.errors import ConflictError, StoreUnavailableError
+from relay.store import events
 from relay.store.engine import WRITES, open_engine
 from relay.store.records import Change
 from relay.store.rows import Transaction
+
+WATCH_SECONDS = 0.4
+"""A revocation is to take effect within a second on every process; one look-up by primary key costs little."""
+WATCH_OVERLAP_SECONDS = 5.0
+"""How far events may be late: a transaction lasts, and a clock may be set back, that long at most."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,9 +73,7 @@ class Database:
         result, changes = await trio.to_thread.run_sync(
             partial(self._write, function, *args, **kwargs), limiter=self._writer
         )
-        for change in changes:
-            for subscriber in self._subscribers:
-                subscriber(change)
+        self._tell(changes)
         return result
 
     def subscribe(self, callback: Callable[[Change], None]) -> None:
@@ -78,6 +82,32 @@ class Database:
         It must not block or raise.
         """
         self._subscribers.append(callback)
+
+    async def watch(
+        self, *, on_error: Callable[[StoreUnavailableError], None], interval_seconds: float = WATCH_SECONDS
+    ) -> None:
+        """Tells the subscribers, for ever, what other processes change in the same database.
+
+        Changes made here may be told twice. `on_error` hears of each time the database did not answer.
+        """
+        heard: set[str] = set()
+        since = self._clock()
+        while True:
+            await trio.sleep(interval_seconds)
+            now = self._clock()
+            try:
+                recent = await self.read(events.find_changes, since - WATCH_OVERLAP_SECONDS)
+            except StoreUnavailableError as error:
+                on_error(error)
+                continue
+            self._tell(change for event_id, change in recent if event_id not in heard)
+            heard = {event_id for event_id, _ in recent}
+            since = now
+
+    def _tell(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            for subscriber in self._subscribers:
+                subscriber(change)
 
     def read_now(self, function: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` for programs without a trio run; blocks."""

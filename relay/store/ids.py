@@ -5,6 +5,11 @@ import secrets
 _RANDOM_BYTES = 7
 
 
+def first_id(now: float) -> str:
+    """The lowest id that can be made at `now` or later."""
+    return f"{int(now * 1e6):014x}".ljust(32, "0")
+
+
 def new_id(now: float, sequence: int) -> str:
     """128 bits in hexadecimal: microseconds since the epoch (56), place in the transaction (16), randomness (56).
 

@@ -170,3 +170,18 @@ def test_kill_9_loses_nothing_that_was_committed(database: Database, path: Path,
     assert last >= commits
     assert found >= {f"c{number}" for number in range(last + 1)}
     database.write_now(clusters.put, org.id, "after")
+
+
+def test_a_copy_of_the_closed_file_is_a_backup(path: Path, master: MasterKey, tmp_path: Path) -> None:
+    database = Database.open(f"sqlite:///{path}", master, create=True)
+    upgrade(database)
+    database.write_now(orgs.create, "acme")
+    database.close()
+    assert [file.name for file in path.parent.iterdir()] == ["relay.db"]
+    copy = tmp_path / "backup.db"
+    copy.write_bytes(path.read_bytes())
+    restored = Database.open(f"sqlite:///{copy}", master)
+    assert [org.name for org in restored.read_now(orgs.find_all)] == ["acme"]
+    restored.close()
+    with pytest.raises(ConfigurationError, match="wrong key"):
+        Database.open(f"sqlite:///{copy}", MasterKey(secret=bytes(32)))

@@ -34,6 +34,7 @@ QUERIES: dict[str, Callable[[Transaction, Seeded], Any]] = {
     "routes": lambda tx, at: workspaces.find_routes(tx, at.org_id, "pr-42"),
     "apply": lambda tx, at: workspaces.put(tx, at.org_id, "pr-42", SPEC),
     "delete": lambda tx, at: workspaces.remove(tx, at.org_id, "pr-42"),
+    "changes": lambda tx, _: events.find_changes(tx, 0),
     "events": lambda tx, at: events.find_all(tx, at.org_id, before="f"),
 }
 

@@ -1,13 +1,15 @@
 """Cached look-ups: one load for many, nothing stale after a change, nothing asked for malformed credentials."""
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
 
-from relay.auth import Role, TokenKind, mint
-from relay.errors import UnauthenticatedError
-from relay.store import Database, Lookups, api_keys, cluster_tokens, clusters, workspaces
+from relay.auth import MasterKey, Role, TokenKind, mint
+from relay.errors import StoreUnavailableError, UnauthenticatedError
+from relay.store import Change, Database, Lookups, api_keys, cluster_tokens, clusters, workspaces
 from relay.store.flight import FlightCache
 from tests.store.support import SPEC, Clock, seed
 
@@ -212,3 +214,33 @@ async def test_what_is_missing_cannot_push_out_what_is_found_and_both_end_in_tim
     assert await known.get("x9", find) == 1
     clock.now = 11
     assert known.get_nowait("k") is None
+
+
+async def test_a_key_revoked_by_another_process_is_refused_within_a_second(
+    database: Database, path: Path, master: MasterKey, clock: Clock
+) -> None:
+    seeded = await seed(database)
+    other = Database.open(f"sqlite:///{path}", master, clock=clock)
+    key, secret = await other.write(api_keys.create, seeded.org_id, name="ci", role=Role.MEMBER)
+    lookups = Lookups(database)
+    revoked = trio.Event()
+    errors: list[StoreUnavailableError] = []
+
+    def note(_: Change) -> None:
+        if lookups.principal_nowait(secret) is None:
+            revoked.set()
+
+    database.subscribe(note)
+    async with trio.open_nursery() as nursery:
+        await lookups.principal(secret)
+        clock.now += 100
+        await other.write(api_keys.remove, seeded.org_id, key.id)
+        assert lookups.principal_nowait(secret) is not None
+        nursery.start_soon(partial(database.watch, on_error=errors.append))
+        with trio.fail_after(1):
+            await revoked.wait()
+        nursery.cancel_scope.cancel()
+    with pytest.raises(UnauthenticatedError, match="revoked"):
+        await lookups.principal(secret)
+    assert errors == []
+    other.close()

@@ -69,6 +69,8 @@ async def test_fifty_planted_values_are_not_in_the_database_file_or_its_log(data
     files = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     assert set(files) >= {"relay.db", "relay.db-wal"}
     assert sum(map(len, files.values())) > 100_000
+    structure = [b"SQLite format 3", b"CREATE TABLE", b"workspaces"]
+    assert [(name, part) for name, content in files.items() for part in structure if part in content] == []
     assert [(name, value) for name, content in files.items() for value in planted if value.encode() in content] == []
 
 
@@ -118,7 +120,7 @@ async def test_a_sealed_value_copied_to_another_row_is_refused(database: Databas
 async def test_an_error_of_the_database_does_not_repeat_values(database: Database) -> None:
     def collide(tx: Transaction) -> None:
         table = metadata.tables["orgs"]
-        values = {"id": "1", "name": b"zq00kv", "name_index": b"x" * 32, "created_at": 0.0}
+        values = {"id": "zq00kv", "name": b"", "name_index": b"x" * 32, "created_at": 0.0}
         tx.connection.execute(table.insert(), [values, values])
 
     with pytest.raises(Exception, match="another change came between") as caught:
