@@ -8,11 +8,11 @@ from typing import NoReturn
 
 import trio
 
+from client import __version__
 from client.agent import run_agent
 from client.log import configure_log
 from client.settings import Flags, Settings, load_settings
 from client.token import WatchedToken
-from relay import __version__
 from relay.errors import ConfigurationError
 
 WRONG_USAGE = 2

@@ -7,6 +7,7 @@ import socket
 import structlog
 import trio
 
+from client import __version__
 from client.backoff import Backoff
 from client.health import HealthServer, open_health_listeners
 from client.link import Link
@@ -18,7 +19,6 @@ from client.settings import Endpoint, Settings
 from client.status import AgentStatus, Metrics
 from client.targets import Dialler
 from client.token import TokenChanges, WatchedToken
-from relay import __version__
 
 log = structlog.get_logger("agent")
 
@@ -83,7 +83,15 @@ async def run_agent(settings: Settings, token: WatchedToken) -> None:
     """
     listeners = await open_health_listeners(settings.health)
     agent = Agent(settings, token)
-    log.info("agent starts", version=__version__, relay=str(settings.relay), transport=settings.transport)
+    host, port = listeners[0].socket.getsockname()[:2]
+    log.info(
+        "agent starts",
+        version=__version__,
+        relay=str(settings.relay),
+        transport=settings.transport,
+        health=str(Endpoint(host=host, port=port)),
+        allow_targets=[pattern.text for pattern in settings.policy.patterns],
+    )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(HealthServer(agent.status, agent.metrics).serve, listeners)
         nursery.start_soon(_stop_on_signal, agent, nursery.cancel_scope)

@@ -119,9 +119,8 @@ class Link:
         wait_seconds = self._retry.wait_seconds(ending)
         self.status.state = "refused" if ending.is_refusal else "waiting"
         self.status.problem = ending.message
-        log.warning(
-            "no tunnel", relay=self.status.address, reason=ending.message, retry_in_seconds=round(wait_seconds, 2)
-        )
+        wait = round(wait_seconds, 2)
+        log.warning("will log in again", relay=self.status.address, reason=ending.message, wait_seconds=wait)
         with trio.move_on_after(wait_seconds):
             await changed.wait()
             self._retry.reset()

@@ -2,6 +2,7 @@
 
 import trio
 
+from client import __version__
 from client.link import LoginError
 from client.reconnect import Ending
 from client.relays import RelayDialError, RelayDialler
@@ -9,7 +10,6 @@ from client.serve import StreamServer
 from client.settings import Endpoint
 from client.status import LinkStatus, Metrics
 from client.token import WatchedToken
-from relay import __version__
 from relay.errors import TunnelClosedError
 from relay.mux import CloseCode, Hello, Role, Welcome, is_orderly
 from relay.transport import MuxStream, Tunnel

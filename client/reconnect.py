@@ -53,7 +53,9 @@ class Retry:
         if ending.is_refusal or ending.close_code == CloseCode.REPLACED:
             return self._backoff.after_refusal()
         self._failures += 1
-        return self._backoff.after_failure(self._failures)
+        # A relay in trouble may name a window too; it never shortens the wait that its failures have earned.
+        window = self._backoff.within(ending.retry_after_seconds)
+        return max(window, self._backoff.after_failure(self._failures))
 
 
 def other_addresses(main: str, reached: str, processes: Iterable[RelayProcess]) -> tuple[str, ...]:

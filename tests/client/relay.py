@@ -12,6 +12,7 @@ from relay.mux import CloseCode, RelayProcess, Role, Welcome
 from relay.transport import MuxStream, TlsStream, Tunnel, accept_websocket, listen, serve_tls
 
 HOST = "tunnel.localhost"
+OTHER_HOSTS = ["tunnel.relay.test"]
 
 
 @dataclass
@@ -43,7 +44,7 @@ class FakeRelay:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         certificate, key = self.folder / f"{self.process_id}.pem", self.folder / f"{self.process_id}.key"
-        self.authority.leaf([HOST]).write(certificate, key)
+        self.authority.leaf([HOST, *OTHER_HOSTS]).write(certificate, key)
         context = server_context(certificate, key)
         sockets = listen("127.0.0.1", self.port)
         self.port = sockets[0].getsockname()[1]

@@ -2,6 +2,7 @@ import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,13 @@ from client.settings import Flags, load_settings
 from client.token import WatchedToken
 from relay.errors import StreamResetError
 from relay.mux import CloseCode, RelayProcess, ResetCode
-from relay.transport import Tunnel
+from relay.transport import Tunnel, copy_both_ways
 from tests.client.relay import FakeRelay, ask
 
 
 @pytest.fixture(scope="module")
 def authority() -> Authority:
-    return Authority.create()
+    return Authority.create(["localhost", "relay.test"])
 
 
 @pytest.fixture(autouse=True)
@@ -190,6 +191,44 @@ async def test_a_visitor_who_leaves_is_felt_at_the_target(world: World) -> None:
         await left.wait()
 
 
+class FakeProxy:
+    """A forward proxy that knows one name, and connects to this machine for it."""
+
+    def __init__(self, status: bytes = b"200 Connection established") -> None:
+        self.heads: list[bytes] = []
+        self._status = status
+
+    async def serve(self, client_side: trio.SocketStream) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += await client_side.receive_some(1)
+        self.heads.append(head)
+        await client_side.send_all(b"HTTP/1.1 " + self._status + b"\r\n\r\n")
+        if self._status.startswith(b"200"):
+            port = int(head.split(b" ")[1].rpartition(b":")[2])
+            await copy_both_ways(client_side, await trio.open_tcp_stream("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("transport", ["tls", "websocket"])
+async def test_the_relay_is_reached_through_a_forward_proxy(world: World, transport: str) -> None:
+    proxy = FakeProxy()
+    listeners = await world.nursery.start(partial(trio.serve_tcp, proxy.serve, 0, host="127.0.0.1"))
+    world.environment = {"HTTPS_PROXY": f"http://user:pass@127.0.0.1:{listeners[0].socket.getsockname()[1]}"}
+    world.start_agent(transport=transport, relay=f"tunnel.relay.test:{world.relay.port}")
+    assert await is_served(await world.relay.next_tunnel(), await world.start_target())
+    (head,) = proxy.heads
+    assert head.startswith(f"CONNECT tunnel.relay.test:{world.relay.port} HTTP/1.1\r\n".encode())
+    assert b"Proxy-Authorization: Basic dXNlcjpwYXNz\r\n" in head
+
+
+async def test_a_proxy_that_refuses_is_one_sentence(world: World) -> None:
+    proxy = FakeProxy(b"403 Forbidden")
+    listeners = await world.nursery.start(partial(trio.serve_tcp, proxy.serve, 0, host="127.0.0.1"))
+    world.environment = {"HTTPS_PROXY": f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"}
+    agent = world.start_agent(relay="tunnel.relay.test:443")
+    await until(lambda: any("403 Forbidden" in line for line in agent.status.lines()))
+
+
 async def test_the_agent_comes_back_after_the_relay_has_gone(world: World, authority: Authority) -> None:
     agent = world.start_agent()
     await world.relay.next_tunnel()
@@ -278,12 +317,12 @@ async def test_a_stop_finishes_open_streams_and_takes_no_new_ones(world: World) 
     agent.stop()
     assert not agent.status.is_ready
     with trio.fail_after(10):
-        while (goaway := await tunnel.goaway_arrived()) is None or tunnel.goaway_received is None:
-            pass
-        assert goaway.code == CloseCode.DRAIN
+        hint = await tunnel.goaway_arrived()
+        assert hint is not None
+        assert hint.code == CloseCode.DRAIN
         await until(lambda: tunnel.goaway_received is not None and tunnel.goaway_received.code == CloseCode.SHUTDOWN)
         assert await ask(stream, b"bye") == b"BYE"
-        assert (await tunnel.closed()).code == CloseCode.SHUTDOWN
+        assert (await tunnel.closed()).remote
 
 
 async def test_a_stop_waits_no_longer_than_the_drain_time(world: World) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relay import __version__
+from client import __version__
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -54,9 +54,14 @@ def test_a_tunnel_that_was_replaced_does_not_fight_its_successor(retry: Retry) -
 
 
 @pytest.mark.parametrize("code", [CloseCode.ABUSE, CloseCode.INTERNAL, CloseCode.TIMEOUT, 250])
-def test_other_codes_are_failures_whatever_window_they_name(retry: Retry, code: int) -> None:
-    ending = Ending(message="?", close_code=code, retry_after_seconds=20)
+def test_other_codes_are_failures(retry: Retry, code: int) -> None:
+    ending = Ending(message="?", close_code=code)
     assert [retry.wait_seconds(ending) for _ in range(3)] == [0.5, 1, 2]
+
+
+def test_a_window_that_comes_with_a_failure_can_only_lengthen_the_wait(retry: Retry) -> None:
+    ending = Ending(message="the relay cannot check tokens now", close_code=CloseCode.INTERNAL, retry_after_seconds=3)
+    assert [retry.wait_seconds(ending) for _ in range(5)] == [3, 3, 3, 4, 8]
 
 
 def test_a_reset_forgets_the_failures(retry: Retry) -> None:
