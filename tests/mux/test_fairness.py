@@ -93,3 +93,13 @@ def test_has_bytes_to_send_never_lies() -> None:
     assert not link.agent.has_bytes_to_send, "the FINISH waits for the data, which waits for the window"
     link.agent.reset(stream_id, 1)
     assert link.agent.has_bytes_to_send
+
+
+def test_a_reset_stream_loses_its_turn_and_holds_up_nobody() -> None:
+    link = Link()
+    link.login()
+    first, second = link.open(), link.open()
+    link.agent.send_data(first, b"dropped")
+    link.agent.send_data(second, b"sent")
+    link.agent.reset(first, 1)
+    assert [(kind, stream) for kind, stream, _ in frames(link.agent.bytes_to_send())] == [(7, first), (5, second)]
