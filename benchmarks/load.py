@@ -1,0 +1,101 @@
+"""The load generators: wrk for many small requests, curl for bulk."""
+
+import json
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import LOOPBACK, BenchmarkError
+from benchmarks.visit import Visit
+
+SCRIPT = Path(__file__).with_name("wrk.lua")
+TIMED_OUT = 28
+"""curl's exit code when --max-time ended a transfer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What wrk saw in one run; latencies are from request to whole answer, closed loop."""
+
+    requests: int
+    seconds: float
+    p50_microseconds: float
+    p99_microseconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Requests per second."""
+        return self.requests / self.seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """What curl moved in one run."""
+
+    size_bytes: int
+    seconds: float
+
+    @property
+    def megabytes_per_second(self) -> float:
+        """10^6 bytes per second."""
+        return self.size_bytes / self.seconds / 1e6
+
+
+def wrk_command(visit: Visit, *, connections: int, seconds: int) -> list[str]:
+    """One thread, so that it fits one core."""
+    return [
+        *("wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"),
+        *("--timeout", "10s", "--script", str(SCRIPT), *visit.header_arguments, visit.url),
+    ]
+
+
+def parse_wrk(output: str) -> Answers:
+    """Reads the line that wrk.lua prints. Raises BenchmarkError when requests failed: such a run is no figure."""
+    lines = [line for line in output.splitlines() if line.startswith("{")]
+    if not lines:
+        raise BenchmarkError(f"wrk printed no result: {output.strip()}")
+    values: dict[str, int] = json.loads(lines[-1])
+    if values["failed"] or not values["requests"]:
+        raise BenchmarkError(f"{values['failed']} requests failed beside {values['requests']} that wrk counted")
+    return Answers(
+        requests=values["requests"],
+        seconds=values["duration"] / 1e6,
+        p50_microseconds=float(values["p50"]),
+        p99_microseconds=float(values["p99"]),
+    )
+
+
+def download_command(visit: Visit, *, max_seconds: int | None = None) -> list[str]:
+    """Fetches the URL and throws the body away; with `max_seconds` it stops then, wherever it is."""
+    limit = () if max_seconds is None else ("--max-time", str(max_seconds))
+    return [*_curl(visit), *limit, visit.url]
+
+
+def upload_command(visit: Visit, file: Path) -> list[str]:
+    """Posts a file, without waiting for a 100."""
+    return [*_curl(visit), "--request", "POST", "--upload-file", str(file), "-H", "Expect:", visit.url]
+
+
+def parse_curl(output: str) -> Transfer:
+    """Reads what --write-out '%{json}' prints. Raises BenchmarkError for any answer but 200."""
+    values: dict[str, Any] = json.loads(output)
+    if values["http_code"] != 200:  # noqa: PLR2004 - HTTP status
+        raise BenchmarkError(f"curl got status {values['http_code']}: {values.get('errormsg')}")
+    size = int(values["size_download"]) + int(values["size_upload"])
+    return Transfer(size_bytes=size, seconds=float(values["time_total"]))
+
+
+def children_seconds() -> float:
+    """CPU seconds of the children that have ended: load generators, as all else runs on through a measurement."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _curl(visit: Visit) -> Sequence[str]:
+    trust = () if visit.ca_file is None else ("--cacert", str(visit.ca_file))
+    return [
+        *("curl", "--silent", "--show-error", "--fail", "--output", "/dev/null", "--write-out", "%{json}"),
+        *("--resolve", f"{visit.host}:{visit.port}:{LOOPBACK}", *trust, *visit.header_arguments),
+    ]

@@ -1,0 +1,41 @@
+"""What a peer is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from benchmarks.placement import Placement
+from benchmarks.processes import Ground
+from benchmarks.target import Target
+from benchmarks.visit import Resource, Visit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePeer:
+    """A running peer."""
+
+    name: str
+    visits: Mapping[Resource, Visit]
+    """How visitors reach what the target has."""
+    roles: Mapping[str, Sequence[int]]
+    """Process ids by role: `front` faces visitors, `back` faces the target."""
+    placement: Placement
+    """Where its processes, the target and the load run while it is measured."""
+    hold: Sequence[str] | None = None
+    """A program that keeps `--count N` idle tunnels (or what comes nearest) open; None where there is no such thing."""
+
+
+class Peer(ABC):
+    """One way from a visitor to the target."""
+
+    name: ClassVar[str]
+    """Short; stands in tables and results."""
+
+    @abstractmethod
+    def start(self, ground: Ground, target: Target) -> LivePeer:
+        """Brings it up and returns once a visitor would be answered; it ends with the ground.
+
+        Raises:
+            BenchmarkError: it did not come up.
+        """

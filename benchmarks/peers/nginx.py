@@ -1,0 +1,112 @@
+"""The yardstick: visitor TLS -> nginx -> TLS -> nginx -> target, both ends kept alive, one worker each."""
+
+import secrets
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+from benchmarks.nginx import FORWARDING, start_nginx, tls_listener, upstream
+from benchmarks.peers.base import LivePeer, Peer
+from benchmarks.processes import Ground, free_port
+from benchmarks.target import Target
+from benchmarks.visit import Visit
+from certs import Authority
+
+HOST = "front.localhost"
+BACK = "back.localhost"
+
+
+class Nginx(Peer):
+    """The same job in C: it checks the key, removes it, adds the headers, forwards over TLS, and logs as JSON."""
+
+    name: ClassVar[str] = "nginx"
+
+    def start(self, ground: Ground, target: Target) -> LivePeer:
+        """Starts the one that faces the target, then the one that faces visitors."""
+        folder = ground.folder / "nginx-certificates"
+        folder.mkdir()
+        authority = Authority.create()
+        (folder / "ca.pem").write_bytes(authority.pem)
+        for name in (HOST, BACK):
+            authority.leaf([name]).write(folder / f"{name}.pem", folder / f"{name}.key")
+        port, back_port, key = free_port(), free_port(), secrets.token_hex(16)
+        back = start_nginx(ground, "back", name="nginx-back", port=back_port, http=_back(folder, back_port, target))
+        log = ground.folder / "nginx-access.log"
+        front = start_nginx(
+            ground,
+            "front",
+            name="nginx-front",
+            port=port,
+            http=_front(folder, port=port, back_port=back_port, key=key, log=log),
+        )
+        visits = {
+            path: Visit(
+                url=f"https://{HOST}:{port}/{path}",
+                headers=(("signadot-api-key", key),),
+                ca_file=folder / "ca.pem",
+            )
+            for path in ("small", "bulk", "endless", "upload")
+        }
+        return LivePeer(
+            name=self.name,
+            visits={
+                "small": visits["small"],
+                "bulk": visits["bulk"],
+                "endless": visits["endless"],
+                "upload": visits["upload"],
+            },
+            roles={"front": [front], "back": [back]},
+            placement=ground.placement,
+            hold=[
+                *(sys.executable, "-m", "benchmarks.hold", "--port", str(port), "--host", HOST),
+                *("--ca-file", str(folder / "ca.pem")),
+            ],
+        )
+
+
+def _front(folder: Path, *, port: int, back_port: int, key: str, log: Path) -> str:
+    # The headers are those that the relay adds for a workspace; the log has the fields of its access log.
+    return f"""
+    {upstream("back", back_port)}
+    log_format access escape=json '{{"time":"$time_iso8601","request_id":"$request_id","remote":"$remote_addr",'
+        '"method":"$request_method","host":"$host","path":"$uri","status":$status,"bytes":$body_bytes_sent,'
+        '"seconds":$request_time}}';
+    server {{
+        {tls_listener(port, folder / f"{HOST}.pem", folder / f"{HOST}.key")}
+        access_log {log} access;
+        location / {{
+            if ($http_signadot_api_key != "{key}") {{ return 401; }}
+            {FORWARDING}
+            proxy_set_header Host "127.0.0.1";
+            proxy_set_header signadot-api-key "";
+            proxy_set_header X-Request-Id $request_id;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Forwarded-Host $host;
+            proxy_set_header X-Forwarded-Proto https;
+            proxy_set_header traceparent "00-$request_id-00f067aa0ba902b7-00";
+            proxy_set_header baggage "sd-routing-key=k3v9x2m1,sd-workspace=bench";
+            proxy_set_header tracestate "sd-routing-key=k3v9x2m1";
+            proxy_set_header uberctx-sd-workspace "k3v9x2m1";
+            proxy_set_header ot-baggage-sd-workspace "k3v9x2m1";
+            proxy_set_header sd-routing-key "k3v9x2m1";
+            proxy_pass https://back;
+            proxy_ssl_protocols TLSv1.3;
+            proxy_ssl_server_name on;
+            proxy_ssl_name {BACK};
+            proxy_ssl_verify on;
+            proxy_ssl_trusted_certificate {folder}/ca.pem;
+        }}
+    }}
+    """
+
+
+def _back(folder: Path, port: int, target: Target) -> str:
+    return f"""
+    {upstream("target", target.port)}
+    {upstream("sink", target.sink_port)}
+    server {{
+        {tls_listener(port, folder / f"{BACK}.pem", folder / f"{BACK}.key")}
+        location / {{ {FORWARDING} proxy_pass http://target; }}
+        location /upload {{ {FORWARDING} proxy_pass http://sink; }}
+    }}
+    """

@@ -1,0 +1,133 @@
+"""This project: visitor TLS -> relay -> tunnel TLS -> agent -> target, each program a process of its own."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+from benchmarks.peers.base import LivePeer, Peer
+from benchmarks.peers.https import https_request
+from benchmarks.processes import BenchmarkError, Ground, free_port, run, wait_until
+from benchmarks.target import Target
+from benchmarks.visit import Visit
+from certs import Authority, write_file
+
+ORG = CLUSTER = WORKSPACE = "bench"
+HOSTS = {name: f"{name}.localhost" for name in ("preview", "api", "app", "tunnel", "proxy")}
+CONNECTIONS = 16384
+"""All visitors and agents of a benchmark come from one address."""
+
+
+class Relay(Peer):
+    """`signadot-relay serve` and `signadot-agent run`, set up as docs/operations.md says."""
+
+    name: ClassVar[str] = "relay"
+
+    def start(self, ground: Ground, target: Target) -> LivePeer:
+        """Makes the store, starts both programs and registers a workspace through the API."""
+        state = ground.folder / "relay"
+        state.mkdir()
+        port = free_port()
+        config = _configure(state, port)
+        python = [sys.executable, "-m"]
+        made = run([*python, "relay", "init", "--config", str(config), "--org", ORG, "--json"])
+        api_key = str(json.loads(made)["api_key"])
+        relay = ground.start("front", [*python, "relay", "serve", "--config", str(config)], name="relay-serve")
+        ground.wait_listening(port, name="relay-serve")
+        token = _register(_Api(port, state / "ca.pem", api_key), target)
+        write_file(state / "cluster.token", token.encode(), mode=0o600)
+        agent = ground.start("back", [*python, "client", *_agent_arguments(state, port)], name="agent")
+        roles = {"front": [relay], "back": [agent]}
+        live = _live(ground, state=state, port=port, api_key=api_key, roles=roles)
+        if not wait_until(lambda: _answers(live.visits["small"])):
+            logs = f"{ground.log_tail('relay-serve')}\n{ground.log_tail('agent')}"
+            raise BenchmarkError(f"the preview does not answer; relay and agent say:\n{logs}")
+        return live
+
+
+def _configure(state: Path, port: int) -> Path:
+    authority = Authority.create()
+    write_file(state / "ca.pem", authority.pem, mode=0o644)
+    names = [HOSTS[name] for name in ("api", "app", "tunnel", "proxy")] + [f"*.{HOSTS['preview']}"]
+    authority.leaf(names).write(state / "relay.pem", state / "relay.key")
+    config = state / "relay.toml"
+    lines = ["[listen]", f'public = "127.0.0.1:{port}"', 'metrics = "127.0.0.1:0"']
+    lines += ["[hosts]", *(f'{name} = "{host}"' for name, host in HOSTS.items())]
+    lines += ["[tls]", 'certificate = "relay.pem"', 'key = "relay.key"']
+    lines += ["[store]", 'url = "sqlite:///relay.db"', "[keys]", 'master = "master.key"']
+    lines += ["[limits]", f"connections_per_address = {CONNECTIONS}"]
+    config.write_text("\n".join([*lines, ""]))
+    return config
+
+
+def _agent_arguments(state: Path, port: int) -> list[str]:
+    return [
+        *("run", "--relay", f"{HOSTS['tunnel']}:{port}", "--token-file", str(state / "cluster.token")),
+        *("--ca-file", str(state / "ca.pem"), "--allow-target", "127.0.0.1:*", "--health", "127.0.0.1:0"),
+    ]
+
+
+class _Api:
+    """The REST API of a relay on this machine."""
+
+    def __init__(self, port: int, ca_file: Path, api_key: str) -> None:
+        self._port = port
+        self._ca_file = ca_file
+        self._api_key = api_key
+
+    def call(self, method: str, path: str, value: dict[str, Any]) -> dict[str, Any]:
+        """One call. Raises BenchmarkError for any answer but success."""
+        visit = Visit(
+            url=f"https://{HOSTS['api']}:{self._port}/api/v2/orgs/{ORG}{path}",
+            headers=(("signadot-api-key", self._api_key), ("content-type", "application/json")),
+            ca_file=self._ca_file,
+        )
+        status, body = https_request(visit, method=method, body=json.dumps(value).encode())
+        if status not in {200, 201}:
+            raise BenchmarkError(f"{method} {path}: {status} {body.decode(errors='replace')}")
+        answer: dict[str, Any] = json.loads(body)
+        return answer
+
+
+def _register(api: _Api, target: Target) -> str:
+    """Makes cluster, token and workspace; gives the token."""
+    api.call("PUT", f"/clusters/{CLUSTER}", {})
+    token = api.call("POST", f"/clusters/{CLUSTER}/tokens", {})["token"]
+    endpoints = [
+        {"name": "web", "target": f"http://127.0.0.1:{target.port}"},
+        {"name": "sink", "target": f"http://127.0.0.1:{target.sink_port}"},
+    ]
+    api.call("PUT", f"/workspaces/{WORKSPACE}", {"spec": {"cluster": CLUSTER, "endpoints": endpoints}})
+    return str(token)
+
+
+def _live(ground: Ground, *, state: Path, port: int, api_key: str, roles: dict[str, list[int]]) -> LivePeer:
+    def visit(endpoint: str, path: str) -> Visit:
+        return Visit(
+            url=f"https://{endpoint}--{WORKSPACE}.{HOSTS['preview']}:{port}{path}",
+            headers=(("signadot-api-key", api_key),),
+            ca_file=state / "ca.pem",
+        )
+
+    return LivePeer(
+        name=Relay.name,
+        visits={
+            "small": visit("web", "/small"),
+            "bulk": visit("web", "/bulk"),
+            "endless": visit("web", "/endless"),
+            "upload": visit("sink", "/upload"),
+        },
+        roles=roles,
+        placement=ground.placement,
+        hold=[
+            *(sys.executable, "-m", "benchmarks.hold", "--port", str(port), "--host", HOSTS["tunnel"]),
+            *("--ca-file", str(state / "ca.pem"), "--token-file", str(state / "cluster.token")),
+        ],
+    )
+
+
+def _answers(visit: Visit) -> bool:
+    try:
+        return https_request(visit)[0] == 200  # noqa: PLR2004 - HTTP status
+    except OSError:
+        return False

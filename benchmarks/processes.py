@@ -1,0 +1,128 @@
+"""Programs under test: started on their core, waited for, stopped again."""
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.machine import environment
+from benchmarks.placement import Placement, Role
+
+START_SECONDS = 30.0
+"""A busy machine takes a while to start a Python program; none takes this long."""
+STOP_SECONDS = 10.0
+POLL_SECONDS = 0.02
+LOG_TAIL_CHARACTERS = 2000
+
+LOOPBACK = "127.0.0.1"
+
+
+class BenchmarkError(Exception):
+    """A benchmark cannot go on; the message is one sentence, perhaps with the end of a program's log."""
+
+
+class Ground:
+    """What the peers of one run stand on: a folder, free ports, cores, and processes that end with it."""
+
+    def __init__(self, folder: Path, placement: Placement, stack: ExitStack) -> None:
+        self.folder = folder
+        self.placement = placement
+        self._stack = stack
+
+    def start(self, role: Role, command: Sequence[str], *, name: str) -> int:
+        """Starts a program on the role's core, its output in `name`.log; gives its process id."""
+        return self._stack.enter_context(_running(self.placement, role, command, self.log(name)))
+
+    def log(self, name: str) -> Path:
+        """Where a program's output goes."""
+        return self.folder / f"{name}.log"
+
+    def log_tail(self, name: str) -> str:
+        """The end of a program's output, for error messages."""
+        path = self.log(name)
+        return path.read_text(errors="replace")[-LOG_TAIL_CHARACTERS:] if path.exists() else ""
+
+    def wait_listening(self, port: int, *, name: str) -> None:
+        """Waits until the program `name` listens. Raises BenchmarkError with the end of its log."""
+        if not wait_until(lambda: _connects(port)):
+            raise BenchmarkError(f"{name} does not listen on port {port}: {self.log_tail(name)}")
+
+    @contextmanager
+    def inner(self) -> Iterator["Ground"]:
+        """A ground in a folder of its own, for programs that end before the others do."""
+        with ExitStack() as stack:
+            yield Ground(Path(tempfile.mkdtemp(dir=self.folder)), self.placement, stack)
+
+
+def free_port() -> int:
+    """A port that nothing listens on now; for programs that must be told their port before they start."""
+    with socket.create_server((LOOPBACK, 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = START_SECONDS) -> bool:
+    """Asks again and again; False when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def run(command: Sequence[str], *, seconds: float = 60.0) -> str:
+    """Runs a program to its end and gives what it printed. Raises BenchmarkError when it fails or takes too long."""
+    try:
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment(), timeout=seconds
+        )
+    except FileNotFoundError as error:
+        raise BenchmarkError(f"{command[0]} is not installed (scripts/debian-packages bench)") from error
+    except subprocess.TimeoutExpired as error:
+        raise BenchmarkError(f"{command[0]} did not end within {seconds:.0f} s") from error
+    if result.returncode != 0:
+        raise BenchmarkError(f"{command[0]} ended with {result.returncode}: {result.stderr[-LOG_TAIL_CHARACTERS:]}")
+    return result.stdout
+
+
+@contextmanager
+def _running(placement: Placement, role: Role, command: Sequence[str], log: Path) -> Iterator[int]:
+    try:
+        with log.open("ab") as output, placement.pinned(role):
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+                start_new_session=True,
+            )
+    except FileNotFoundError as error:
+        raise BenchmarkError(f"{command[0]} is not installed (scripts/debian-packages bench)") from error
+    try:
+        yield process.pid
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        # The session started for it holds its children too.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _connects(port: int) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,55 @@
+"""Memory of tunnels that carry nothing."""
+
+import time
+from collections.abc import Mapping
+from typing import ClassVar
+
+from benchmarks.cpu import tree_resident_bytes
+from benchmarks.peers import LivePeer
+from benchmarks.processes import BenchmarkError, wait_until
+from benchmarks.scenarios.base import Measure, Run, Scenario
+
+FIRST_SHARE = 0.2
+"""Part of the tunnels opened before the first reading, so that what is paid once (caches, arenas) is not counted."""
+SETTLE_SECONDS = 1.0
+OPENING_SECONDS = 120.0
+
+
+class Idle(Scenario):
+    """Resident memory of the front by number of idle tunnels; for nginx, of idle TLS connections: the floor for any."""
+
+    name = "idle"
+    title = "idle tunnels (nginx: idle TLS connections)"
+    measures = (
+        Measure(key="kib_per_tunnel", label="KiB resident in the front, per tunnel", digits=1),
+        Measure(key="opened_per_second", label="opened per second, one client process"),
+    )
+    fresh: ClassVar[bool] = True
+
+    def suits(self, live: LivePeer) -> bool:
+        """Only where something can be held open."""
+        return live.hold is not None
+
+    def warm_up(self, run: Run) -> None:
+        """Nothing: the first part of the tunnels does it."""
+
+    def measure(self, run: Run) -> Mapping[str, float | None]:
+        """The slope between two counts, in a peer that has just started."""
+        first = max(1, round(run.options.tunnels * FIRST_SHARE))
+        second = run.options.tunnels - first
+        _hold(run, first)
+        before = tree_resident_bytes(run.live.roles["front"])
+        seconds = _hold(run, second)
+        after = tree_resident_bytes(run.live.roles["front"])
+        return {"kib_per_tunnel": (after - before) / 1024 / second, "opened_per_second": second / seconds}
+
+
+def _hold(run: Run, count: int) -> float:
+    """Opens some more until the round ends; gives the seconds it took."""
+    name = f"hold-{run.live.name}-{count}"
+    run.ground.start("load", [*(run.live.hold or ()), "--count", str(count)], name=name)
+    log = run.ground.log(name)
+    if not wait_until(lambda: "up " in log.read_text(), seconds=OPENING_SECONDS):
+        raise BenchmarkError(f"{count} tunnels did not come up: {run.ground.log_tail(name)}")
+    time.sleep(SETTLE_SECONDS)
+    return float(log.read_text().split("up ", 1)[1].split()[0])

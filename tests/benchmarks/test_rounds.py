@@ -1,0 +1,144 @@
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.peers import LivePeer, Peer
+from benchmarks.placement import Placement
+from benchmarks.processes import BenchmarkError, Ground
+from benchmarks.rounds import Bench, rotated, without_repeats
+from benchmarks.scenarios import Measure, Options, Run, Scenario
+from benchmarks.summary import Figure
+from benchmarks.target import Target
+from benchmarks.visit import Visit
+
+
+class Fake(Peer):
+    """Starts nothing."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name  # type: ignore[misc]  # one class stands for several peers here
+        self.starts = 0
+
+    def start(self, ground: Ground, target: Target) -> LivePeer:
+        self.starts += 1
+        visit = Visit(url=f"http://127.0.0.1:{target.port}/small")
+        return LivePeer(name=self.name, visits={"small": visit}, roles={}, placement=ground.placement)
+
+
+class Scripted(Scenario):
+    """Says what the script says, and remembers the order."""
+
+    name = "scripted"
+    title = "scripted"
+    measures = (Measure(key="a", label="a, us"), Measure(key="b", label="b", compared=False))
+
+    def __init__(self, script: Mapping[str, list[float]]) -> None:
+        self.script = {name: iter(values) for name, values in script.items()}
+        self.order: list[str] = []
+
+    def warm_up(self, run: Run) -> None:
+        self.order.append(f"warm {run.live.name}")
+
+    def measure(self, run: Run) -> Mapping[str, float | None]:
+        self.order.append(run.live.name)
+        value = next(self.script[run.live.name])
+        if value < 0:
+            raise BenchmarkError("it broke")
+        run.remark(f"saw {value:.0f}")
+        return {"a": value, "b": None}
+
+
+class FreshScripted(Scripted):
+    fresh: ClassVar[bool] = True
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    with ExitStack() as stack:
+        yield Ground(tmp_path, Placement.here(), stack)
+
+
+def bench(ground: Ground, *names: str, rounds: int) -> Bench:
+    target = Target(port=1, sink_port=2, pids=(), bulk_file=Path("bulk"))
+    peers = [Fake(name) for name in names]
+    live = [peer.start(ground, target) for peer in peers]
+    options = Options(rounds=rounds)
+    return Bench(ground=ground, target=target, peers=peers, live=live, options=options, say=lambda _: None)
+
+
+def test_rounds_alternate_and_each_peer_comes_first_in_turn(ground: Ground) -> None:
+    scenario = Scripted({"relay": [1, 2], "nginx": [1, 1]})
+    bench(ground, "relay", "nginx", rounds=2).run(scenario)
+    assert scenario.order == ["warm relay", "warm nginx", "relay", "nginx", "nginx", "relay"]
+
+
+def test_rotation_of_three() -> None:
+    assert rotated(["a", "b", "c"], 4) == ["b", "c", "a"]
+    assert rotated([], 1) == []
+
+
+def test_failed_round_is_remarked_and_the_others_count(ground: Ground) -> None:
+    result = bench(ground, "relay", "nginx", rounds=3).run(Scripted({"relay": [6, -1, 9], "nginx": [3, 3, 3]}))
+    assert result.figures["relay"]["a"] == Figure(median=7.5, low=6, high=9, rounds=(6, None, 9))
+    assert "relay: a round failed: it broke" in result.remarks
+
+
+def test_fresh_scenario_starts_its_peers_in_each_round(ground: Ground) -> None:
+    scenario = FreshScripted({"relay": [1, 2], "nginx": [1, 1]})
+    run = bench(ground, "relay", "nginx", rounds=2)
+    run.run(scenario)
+    assert [peer.starts for peer in run.peers if isinstance(peer, Fake)] == [3, 3]
+    assert "warm relay" not in scenario.order
+
+
+def test_remarks_that_differ_only_in_figures_are_said_once() -> None:
+    assert without_repeats(["relay: full at 97%", "relay: full at 8%", "nginx: full at 97%"]) == [
+        "relay: full at 97%",
+        "nginx: full at 97%",
+    ]
+
+
+def test_results_hold_every_round_and_the_ratio_to_the_yardstick(ground: Ground) -> None:
+    run = bench(ground, "relay", "nginx", rounds=3)
+    result = run.run(Scripted({"relay": [6, -1, 9], "nginx": [3, 3, 3]}))
+    text = report.as_json([result], machine={"cores": 2}, options=run.options, taken_at="2026-01-02T03:04:05Z")
+    document = json.loads(text)
+    (scenario,) = document["scenarios"]
+    assert scenario["figures"]["relay"]["a"]["rounds"] == [6, None, 9]
+    assert scenario["ratios"] == {"relay": {"a": 2.5}}
+    assert document["options"]["rounds"] == 3
+    assert document["machine"] == {"cores": 2}
+
+
+def test_results_file_is_named_by_its_time(tmp_path: Path) -> None:
+    path = report.write("{}\n", folder=tmp_path / "results", taken_at="2026-01-02T03:04:05Z")
+    assert path.name == "20260102T030405Z.json"
+    assert path.read_text() == "{}\n"
+
+
+def test_table_shows_median_extremes_and_ratio_and_leaves_empty_rows_out(ground: Ground) -> None:
+    run = bench(ground, "relay", "nginx", rounds=2)
+    result = run.run(Scripted({"relay": [6000, 8000], "nginx": [2000, 2000]}))
+    output = io.StringIO()
+    report.show([result], Console(file=output, width=160))
+    text = output.getvalue()
+    assert "7,000 [6,000-8,000]" in text
+    assert "3.50" in text
+    assert "relay: saw 6000" in text
+    assert "│ b" not in text
+
+
+def test_measures_that_are_not_compared_have_no_ratio(ground: Ground) -> None:
+    run = bench(ground, "relay", "nginx", rounds=1)
+    result = run.run(Scripted({"relay": [6], "nginx": [3]}))
+    figures = {peer: {"b": Figure(median=1, low=1, high=1, rounds=(1,))} for peer in ("relay", "nginx")}
+    text = report.as_json([replace(result, figures=figures)], machine={}, options=run.options, taken_at="")
+    assert json.loads(text)["scenarios"][0]["ratios"] == {"relay": {}}
