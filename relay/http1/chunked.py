@@ -2,7 +2,7 @@
 
 import re
 
-from relay.http1.fields import NAME_CLASS, TOKEN_CLASS, VALUE_CLASS, flaw_of_lines
+from relay.http1.fields import NAME_CLASS, TOKEN_CLASS, VALUE_CLASS, flaw_of_beginning, flaw_of_lines
 from relay.http1.limits import HeadLimits
 from relay.http1.names import MERGED, OURS
 
@@ -139,7 +139,7 @@ class ChunkedDecoder:
         return end + 4 - position
 
     def _read_trailers(self, lines: list[bytes]) -> tuple[tuple[bytes, bytes], ...]:
-        self._check_trailer_lines(lines)
+        self._refuse_trailers(flaw_of_lines(lines, self._limits, strict=True))
         matches = [TRAILER.fullmatch(line) for line in lines]
         trailers = tuple((match[1].lower(), match[2].rstrip(b" \t")) for match in matches if match is not None)
         for name, _ in trailers:
@@ -150,13 +150,8 @@ class ChunkedDecoder:
     def _check_trailers_beginning(self, data: bytes) -> None:
         if len(data) >= self._limits.head_bytes:
             raise ChunkFlaw(f"The trailers are longer than {self._limits.head_bytes} bytes.", "trailers_too_large")
-        lines = data.split(b"\r\n")
-        last = lines.pop().removesuffix(b"\r")
-        self._check_trailer_lines(lines)
-        if re.fullmatch(VALUE_CLASS + rb"*", last) is None or last[:1] in {b" ", b"\t"}:
-            raise ChunkFlaw("A trailer line is malformed.", "trailer")
+        self._refuse_trailers(flaw_of_beginning(data, self._limits, strict=True))
 
-    def _check_trailer_lines(self, lines: list[bytes]) -> None:
-        flaw = flaw_of_lines(lines, self._limits, strict=True)
+    def _refuse_trailers(self, flaw: tuple[str, str] | None) -> None:
         if flaw is not None:
             raise ChunkFlaw(f"In the trailers: {flaw[1]}", "trailer")

@@ -35,6 +35,8 @@ TOKEN_LIST = re.compile(
 
 CONTENT_LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")  # below 10**18: no 64-bit integer of any peer overflows
 
+EARLY_BYTES = 2048  # most heads are shorter, so that nearly all flaws are found before the end of the head
+
 HOP_BY_HOP = frozenset(
     {
         # RFC 9110 7.6.1, and what HTTP/1.0 and HTTP/2 upgrades left behind
@@ -73,6 +75,23 @@ def flaw_of_lines(lines: Iterable[bytes], limits: HeadLimits, *, strict: bool) -
         if flaw is not None:
             return flaw
     return None
+
+
+def flaw_of_beginning(data: bytes, limits: HeadLimits, *, strict: bool) -> tuple[str, str] | None:
+    """The same for header lines that are still arriving; `data` begins with a line and ends anywhere.
+
+    Of long beginnings only the end is looked at: all of it is checked once the head is complete, and whoever sends
+    single bytes must not buy a scan of everything with each.
+    """
+    tail = data[-EARLY_BYTES:]
+    if len(tail) < len(data):
+        _, line_end, after = tail.partition(b"\r\n")
+        if not line_end:
+            return flaw_of_bytes(tail.removeprefix(b"\n").removesuffix(b"\r"))
+        tail = after
+    lines = tail.split(b"\r\n")
+    last = lines.pop().removesuffix(b"\r")
+    return flaw_of_lines(lines, limits, strict=strict) or flaw_of_bytes(last)
 
 
 def _flaw_of_line(line: bytes, *, strict: bool) -> tuple[str, str] | None:

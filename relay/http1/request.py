@@ -12,6 +12,7 @@ from relay.http1.fields import (
     REQUEST_FIELD,
     REQUEST_FIELD_PADDED,
     Headers,
+    flaw_of_beginning,
     flaw_of_bytes,
     flaw_of_lines,
     split_list,
@@ -285,9 +286,7 @@ def _check_beginning(data: bytes, limits: HeadLimits) -> None:
         return
     if REQUEST_LINE.fullmatch(line + complete) is None:
         _refuse_request_line(line)
-    lines = rest.split(b"\r\n")
-    last = lines.pop().removesuffix(b"\r")
-    flaw = flaw_of_lines(lines, limits, strict=True) or flaw_of_bytes(last)
+    flaw = flaw_of_beginning(rest, limits, strict=True)
     if flaw is not None:
         raise BadRequestError(flaw[1], reason=flaw[0])
 

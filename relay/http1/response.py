@@ -10,6 +10,7 @@ from relay.http1.fields import (
     RESPONSE_FIELD,
     RESPONSE_FIELD_PADDED,
     Headers,
+    flaw_of_beginning,
     flaw_of_bytes,
     flaw_of_lines,
     split_list,
@@ -172,11 +173,10 @@ def _check_beginning(data: bytes, limits: HeadLimits) -> None:
         raise _too_large(limits)
     if not data.startswith(b"HTTP/1."[: len(data)]):
         raise BadResponseError("The target's answer is not HTTP/1.", reason="status_line")
-    lines = data.split(b"\r\n")
-    last = lines.pop().removesuffix(b"\r")
-    if lines and STATUS_LINE.fullmatch(lines[0] + b"\r\n") is None:
+    line, complete, rest = data.partition(b"\r\n")
+    if complete and STATUS_LINE.fullmatch(line + complete) is None:
         raise BadResponseError("The status line is malformed.", reason="status_line")
-    flaw = flaw_of_lines(lines[1:], limits, strict=False) or flaw_of_bytes(last)
+    flaw = flaw_of_beginning(rest, limits, strict=False) if complete else flaw_of_bytes(line.removesuffix(b"\r"))
     if flaw is not None:
         raise BadResponseError(flaw[1], reason=flaw[0])
 

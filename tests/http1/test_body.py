@@ -1,7 +1,18 @@
 import pytest
 
 from relay.errors import BadRequestError, BadResponseError
-from relay.http1 import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyReader, BodyWriter, Framing, FramingKind, HeadLimits
+from relay.http1 import (
+    CHUNKED,
+    NO_BODY,
+    UNTIL_CLOSE,
+    BodyReader,
+    BodyWriter,
+    Framing,
+    FramingKind,
+    HeadLimits,
+    fields,
+    read_request_head,
+)
 from tests.http1.heads import request, response
 
 FIVE = Framing(FramingKind.LENGTH, 5)
@@ -98,3 +109,17 @@ def test_trailers_pass_for_grpc_only() -> None:
     assert BodyWriter.for_response(answer, grpc).end(trailers) == b"0\r\ngrpc-status: 0\r\n\r\n"
     assert BodyWriter.for_response(answer, request()).end(trailers) == b"0\r\n\r\n"
     assert BodyWriter.for_response(answer, request(start="GET / HTTP/1.0")).until_close
+
+
+def test_a_long_head_in_single_bytes_does_not_cost_a_full_scan_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    scanned = 0
+
+    def counted(lines: list[bytes], limits: HeadLimits, *, strict: bool) -> None:
+        nonlocal scanned
+        scanned += sum(map(len, lines))
+
+    monkeypatch.setattr(fields, "flaw_of_lines", counted)
+    head = b"GET / HTTP/1.1\r\n" + (b"A: " + b"b" * 200 + b"\r\n") * 100
+    for end in range(4096, len(head), 64):
+        read_request_head(bytearray(head[:end]))
+    assert scanned <= fields.EARLY_BYTES * len(range(4096, len(head), 64))
