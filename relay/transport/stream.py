@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
+from operator import index
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
@@ -189,7 +190,7 @@ class MuxStream(trio.abc.HalfCloseableStream):
         """At least one byte, at most `max_bytes`; b"" once the peer has finished."""
         if max_bytes is None:
             max_bytes = DEFAULT_RECEIVE_BYTES
-        elif max_bytes < 1:
+        elif index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         if self._receiver is not None:
             raise trio.BusyResourceError("another task is receiving from this stream")
@@ -339,19 +340,22 @@ class MuxStream(trio.abc.HalfCloseableStream):
 
         If something was left unread, or still arrives, the peer gets a reset. Cancelled: a reset at once.
         """
-        if not self._closed:
-            if self._error is None:
-                self._close()
-            self._closed = True
-            self._wake_receiver()
-            self._wake_sender()
-            self._wake_opening()
         try:
-            await trio.lowlevel.checkpoint()
+            # Before anything is sent: a finish that left first would look like an orderly end.
+            await trio.lowlevel.checkpoint_if_cancelled()
         except trio.Cancelled:
             if not (self._at_end and self._finished):
                 self.reset(ResetCode.CANCELLED)
             raise
+        else:
+            if not self._closed and self._error is None:
+                self._close()
+        finally:
+            self._closed = True
+            self._wake_receiver()
+            self._wake_sender()
+            self._wake_opening()
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
     def _close(self) -> None:
         if self._chunks:

@@ -97,6 +97,9 @@ class Tunnel:
         self._on_stream = on_stream
         self._streams: dict[int, MuxStream] = {}
         self._writer: trio.lowlevel.Task | None = None
+        self._draining = False
+        self._stopping = False
+        self._task_status: trio.TaskStatus[None] | None = None
         self._timer = trio.CancelScope()
         self._read_scope = trio.CancelScope()
         self._greeted = trio.Event()
@@ -126,11 +129,18 @@ class Tunnel:
         """Streams of which not both halves have finished."""
         return self.session.open_stream_count
 
+    @property
+    def takes_streams(self) -> bool:
+        """Whether `open` is worth a try: greeted, alive and not finishing."""
+        return self.end is None and not self._draining and self.welcome is not None
+
     def open(self, kind: str, host: str, port: int, metadata: Mapping[str, str] | None = None) -> MuxStream:
         """Relay: opens a stream without waiting for the agent's dial; data may be sent at once.
 
         Raises TunnelClosedError when the tunnel takes no streams now.
         """
+        if self.end is not None:
+            raise TunnelClosedError(f"the tunnel ended: {self.end.reason}")
         stream_id = self.session.open_stream(kind, host, port, metadata)
         stream = MuxStream(self, stream_id, kind=kind, host=host, port=port)
         self._streams[stream_id] = stream
@@ -172,8 +182,6 @@ class Tunnel:
         self._stop_reading()
         self.flush()
 
-    _draining = False
-
     async def drained(self) -> None:
         """Waits until no stream is left after a GOAWAY that is more than a hint (ours or the peer's), or the end."""
         await self._drained.wait()
@@ -201,7 +209,7 @@ class Tunnel:
         Returns when the tunnel is over, whatever the reason (`end`). Cancelled: closes the tunnel first, within
         `FLUSH_SECONDS`. Raises TunnelClosedError only if it ended before the peer's greeting.
         """
-        self._task_status: trio.TaskStatus[None] | None = task_status
+        self._task_status = task_status
         try:
             async with trio.open_nursery() as nursery:
                 # The writer is never cut off by whoever cancels this; `_finish_writing` gives it a deadline.
@@ -228,8 +236,6 @@ class Tunnel:
         writing.deadline = trio.current_time() + FLUSH_SECONDS
         self._stopping = True
         self._wake_writer()
-
-    _stopping = False
 
     # -- reading
 

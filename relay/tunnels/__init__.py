@@ -1,1 +1,7 @@
-"""Accepts agents and keeps the registry of live tunnels."""
+"""Accepting agents' tunnels and keeping the registry of those that live."""
+
+from relay.tunnels.acceptor import LoginResult, TunnelAcceptor
+from relay.tunnels.identity import AgentIdentity, Authenticate
+from relay.tunnels.registry import ClusterStatus, Registry
+
+__all__ = ["AgentIdentity", "Authenticate", "ClusterStatus", "LoginResult", "Registry", "TunnelAcceptor"]

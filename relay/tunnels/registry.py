@@ -1,0 +1,162 @@
+"""The live tunnels of this process, by cluster."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from relay.mux import CloseCode
+from relay.routing.choice import pick_of_two
+from relay.transport import Tunnel
+from relay.tunnels.identity import AgentIdentity
+
+DRAIN_SECONDS: Final = 30.0
+"""How long streams may go on after the process was asked to end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterStatus:
+    """Whether a cluster can be reached through this process."""
+
+    online: bool
+    tunnels: int
+    since: float | None
+    """Since when it is as it is, epoch seconds; None if this process has never had a tunnel of it."""
+    agent_versions: tuple[str, ...]
+    """Of the live tunnels, sorted, each once."""
+
+
+class _Cluster:
+    __slots__ = ("since", "tunnels")
+
+    def __init__(self) -> None:
+        self.tunnels: list[Tunnel] = []
+        self.since: float | None = None
+
+
+class Registry:
+    """Which tunnels live, whose they are, and which one a new stream gets."""
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.time, random_number: Callable[[], float] = random.random
+    ) -> None:
+        self._clock = clock
+        self._random = random_number
+        self._clusters: dict[str, _Cluster] = {}
+        self._identities: dict[Tunnel, AgentIdentity] = {}
+        # A login may be looked up at the moment its token is revoked; ids are never used again.
+        self._revoked: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._identities)
+
+    def __iter__(self) -> Iterator[Tunnel]:
+        return iter(tuple(self._identities))
+
+    @property
+    def online_clusters(self) -> int:
+        """Clusters with at least one live tunnel."""
+        return sum(1 for cluster in self._clusters.values() if cluster.tunnels)
+
+    @property
+    def open_streams(self) -> int:
+        """Over all tunnels."""
+        return sum(tunnel.open_streams for tunnel in self._identities)
+
+    def identity(self, tunnel: Tunnel) -> AgentIdentity | None:
+        """Whose tunnel it is; None once it is removed."""
+        return self._identities.get(tunnel)
+
+    def add(self, tunnel: Tunnel, identity: AgentIdentity) -> None:
+        """Registers a tunnel. An older one of the same agent process takes no new streams from now on."""
+        cluster = self._clusters.setdefault(identity.cluster_id, _Cluster())
+        if not cluster.tunnels:
+            cluster.since = self._clock()
+        instance = None if tunnel.hello is None else tunnel.hello.instance_id
+        for older in tuple(cluster.tunnels):
+            if older.hello is not None and older.hello.instance_id == instance:
+                # Its streams finish, but nobody waits for it: the agent says it is here now.
+                cluster.tunnels.remove(older)
+                older.goaway(CloseCode.REPLACED, "the same agent has logged in again")
+        cluster.tunnels.append(tunnel)
+        self._identities[tunnel] = identity
+
+    def remove(self, tunnel: Tunnel) -> None:
+        """Forgets a tunnel that has ended; one that is not registered is fine."""
+        identity = self._identities.pop(tunnel, None)
+        if identity is None:
+            return
+        cluster = self._clusters[identity.cluster_id]
+        if tunnel in cluster.tunnels:
+            cluster.tunnels.remove(tunnel)
+            if not cluster.tunnels:
+                cluster.since = self._clock()
+
+    def pick(self, cluster_id: str) -> Tunnel | None:
+        """A tunnel for a new stream: of two drawn at random the one with fewer open streams. None if there is none."""
+        cluster = self._clusters.get(cluster_id)
+        if cluster is None:
+            return None
+        tunnels = cluster.tunnels
+        if len(tunnels) == 1:
+            return tunnels[0] if tunnels[0].takes_streams else None
+        return pick_of_two([tunnel for tunnel in tunnels if tunnel.takes_streams], _load, self._random)
+
+    def status(self, cluster_id: str) -> ClusterStatus:
+        """What is known of a cluster."""
+        cluster = self._clusters.get(cluster_id)
+        if cluster is None:
+            return ClusterStatus(online=False, tunnels=0, since=None, agent_versions=())
+        versions = {tunnel.hello.agent_version for tunnel in cluster.tunnels if tunnel.hello is not None}
+        return ClusterStatus(
+            online=bool(cluster.tunnels),
+            tunnels=len(cluster.tunnels),
+            since=cluster.since,
+            agent_versions=tuple(sorted(versions)),
+        )
+
+    def is_revoked(self, token_id: str) -> bool:
+        """Whether `close_by_token` was called for a token."""
+        return token_id in self._revoked
+
+    def close_by_token(self, token_id: str) -> int:
+        """Ends every tunnel that logged in with a token, at once; returns how many there were."""
+        self._revoked.add(token_id)
+        return self._close(lambda identity: identity.token_id == token_id, "the cluster token was revoked")
+
+    def close_by_cluster(self, cluster_id: str) -> int:
+        """Ends every tunnel of a cluster, at once: the cluster was deleted."""
+        return self._close(lambda identity: identity.cluster_id == cluster_id, "the cluster was deleted")
+
+    def _close(self, matches: Callable[[AgentIdentity], bool], reason: str) -> int:
+        found = [tunnel for tunnel, identity in self._identities.items() if matches(identity)]
+        for tunnel in found:
+            self.remove(tunnel)
+            tunnel.close(CloseCode.UNAUTHENTICATED, reason)
+        return len(found)
+
+    async def drain(self, *, retry_window_seconds: float, deadline_seconds: float = DRAIN_SECONDS) -> None:
+        """Tells every agent that this process ends, and returns once their streams have finished, or at the deadline.
+
+        Agents spread their next login over `retry_window_seconds`. Cancelling gives up waiting.
+        """
+        tunnels = tuple(self._identities)
+        for tunnel in tunnels:
+            tunnel.goaway(
+                CloseCode.SHUTDOWN,
+                "this relay process is ending",
+                retry_after_seconds=retry_window_seconds,
+                drain_deadline_seconds=deadline_seconds,
+            )
+        with trio.move_on_after(deadline_seconds):
+            for tunnel in tunnels:
+                await tunnel.drained()
+        for tunnel in tunnels:
+            tunnel.close(CloseCode.SHUTDOWN, "this relay process has ended")
+
+
+def _load(tunnel: Tunnel) -> float:
+    return tunnel.open_streams
