@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from relay.auth import TokenKind, mint
@@ -65,7 +67,7 @@ async def test_both_ways_to_present_a_key_work(api: Api) -> None:
 async def test_a_member_writes_workspaces_and_only_reads_the_rest(api: Api) -> None:
     await api.done("PUT", f"{ORG}/clusters/c1", {})
     member = (await api.done("POST", f"{ORG}/api-keys", {"name": "ci"}))["key"]
-    allowed = [
+    allowed: list[tuple[str, str, Any]] = [
         ("PUT", f"{ORG}/workspaces/w1", {"spec": {"cluster": "c1"}}),
         ("GET", f"{ORG}/workspaces", None),
         ("GET", f"{ORG}/clusters", None),
@@ -76,7 +78,7 @@ async def test_a_member_writes_workspaces_and_only_reads_the_rest(api: Api) -> N
     ]
     for method, path, body in allowed:
         await api.done(method, path, body, key=member)
-    refused = [
+    refused: list[tuple[str, str, Any]] = [
         ("PUT", f"{ORG}/clusters/c2", {}),
         ("DELETE", f"{ORG}/clusters/c1", None),
         ("POST", f"{ORG}/clusters/c1/tokens", {}),
@@ -114,7 +116,7 @@ async def test_an_unexpected_failure_is_a_500_that_says_nothing_of_its_cause(
 
 
 async def test_the_openapi_document_is_public_and_names_every_operation(api: Api) -> None:
-    document = (await api.client.get("/openapi.json")).json()
+    document: Any = (await api.client.get("/openapi.json")).json()
     documented = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
     assert len(documented) == len(OPERATIONS)
     for path, item in document["paths"].items():

@@ -1,0 +1,121 @@
+"""The REST API from the command line's side."""
+
+import json
+import ssl
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx2
+
+from client.cli.errors import ApiError, UnreachableError
+from client.cli.settings import Settings
+from relay import __version__
+from relay.errors import ConfigurationError
+
+TIMEOUT_SECONDS = 30.0
+LOOPBACK = ("127.0.0.1", "::1")
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """Trusts the system's authorities and those of `ca_file`. Raises ConfigurationError."""
+    context = ssl.create_default_context()
+    if settings.ca_file is not None:
+        try:
+            context.load_verify_locations(settings.ca_file)
+        except (ssl.SSLError, OSError) as error:
+            raise ConfigurationError(f"ca_file: {settings.ca_file}: no PEM certificates can be read from it") from error
+    return context
+
+
+class LoopbackTransport(httpx2.BaseTransport):
+    """Reaches `localhost` and names below it on this machine without DNS (RFC 6761 section 6.3)."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._transport = httpx2.HTTPTransport(verify=context, trust_env=False)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Sends the request to a loopback address; the name still stands in Host, SNI and the certificate."""
+        request.extensions = {**request.extensions, "sni_hostname": request.url.host}
+        url = request.url
+        try:
+            request.url = url.copy_with(host=LOOPBACK[0])
+            return self._transport.handle_request(request)
+        except httpx2.ConnectError as error:
+            if _tls_problem(error) is not None:
+                raise
+            request.url = url.copy_with(host=LOOPBACK[1])
+            return self._transport.handle_request(request)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._transport.close()
+
+
+class ApiClient:
+    """Calls the API for one org. Use as a context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        context = tls_context(settings)
+        host = settings.api.host
+        local = host == "localhost" or host.endswith(".localhost")
+        self._client = httpx2.Client(
+            base_url=f"https://{settings.api}/api/v2",
+            headers={"signadot-api-key": settings.api_key, "user-agent": f"signadot/{__version__}"},
+            timeout=TIMEOUT_SECONDS,
+            verify=context,
+            transport=LoopbackTransport(context) if local else None,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def call(self, method: str, *path: str, body: Any = None) -> Any:
+        """Calls below /orgs/{org}; the parts of the path are escaped here. Gives the parsed answer, None for 204.
+
+        Raises ApiError with the API's own sentence, UnreachableError.
+        """
+        parts = "/".join(quote(part, safe="") for part in ("orgs", self._settings.org, *path))
+        try:
+            answer = self._client.request(method, f"/{parts}", json=body)
+        except httpx2.HTTPError as error:
+            raise UnreachableError(self._unreachable(error)) from error
+        if not answer.is_success:
+            raise ApiError(_sentence(answer))
+        if not answer.content:
+            return None
+        try:
+            return answer.json()
+        except json.JSONDecodeError as error:
+            raise ApiError(f"https://{self._settings.api} did not answer with JSON; is api_url right?") from error
+
+    def _unreachable(self, error: Exception) -> str:
+        where = f"https://{self._settings.api}"
+        problem = _tls_problem(error)
+        if problem is not None:
+            return f"{where}: its certificate is not trusted ({problem}); ca_file or SIGNADOT_CA_FILE names your own CA"
+        if isinstance(error, httpx2.TimeoutException):
+            return f"{where} did not answer within {TIMEOUT_SECONDS:.0f} s"
+        return f"{where} cannot be reached: {str(error) or type(error).__name__}"
+
+
+def _tls_problem(error: BaseException | None) -> str | None:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return str(error.verify_message).rstrip(".")
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _sentence(answer: httpx2.Response) -> str:
+    try:
+        document = answer.json()
+        return f"{document['error']} (status {answer.status_code}, request {document['requestId']})"
+    except (ValueError, KeyError, TypeError):
+        return f"the answer has status {answer.status_code} and is not from the API; is api_url right?"

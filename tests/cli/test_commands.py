@@ -1,0 +1,115 @@
+import json
+from pathlib import Path
+
+import yaml
+
+from tests.cli.server import Server
+
+WORKSPACE = """
+name: shop-@{pr}
+spec:
+  cluster: c1
+  images: [{name: acme/web, newTag: "@{tag}"}]
+  github: {repository: acme/shop, pullRequest: "@{pr[raw]}"}
+  endpoints:
+    - {name: web, target: "http://web.shop.svc:8080"}
+    - {name: api, target: "http://api.shop.svc:8080"}
+"""
+
+
+async def test_cluster_add_prints_lines_with_the_token_that_was_made(server: Server) -> None:
+    page = await server.done("cluster", "add", "c1")
+    listed = json.loads(await server.done("cluster", "token", "list", "--cluster", "c1", "-o", "json"))
+    last_four = listed["items"][0]["lastFour"]
+    helm = next(line for line in page.splitlines() if "helm upgrade" in line)
+    kubectl = next(line for line in page.splitlines() if "kubectl create secret" in line)
+    assert f"relay.address=tunnel.localhost:{server.port}" in helm
+    assert helm.endswith(last_four)
+    assert kubectl.endswith(last_four)
+    assert "sdt_" in helm
+
+
+async def test_cluster_token_create_prints_the_token_alone(server: Server) -> None:
+    await server.done("cluster", "add", "c1")
+    token = await server.done("cluster", "token", "create", "--cluster", "c1")
+    assert token.startswith("sdt_")
+    assert len(token.strip()) == 40
+    tokens = yaml.safe_load(await server.done("cluster", "token", "list", "--cluster", "c1", "-o", "yaml"))["items"]
+    assert len(tokens) == 2
+    assert "revoked" in await server.done("cluster", "token", "delete", tokens[1]["id"], "--cluster", "c1")
+    table = (await server.done("cluster", "token", "list", "--cluster", "c1")).splitlines()
+    assert table[0].split() == ["ID", "TOKEN", "DESCRIPTION", "CREATED", "LAST", "USED"]
+    assert [line.split()[0] for line in table[1:]] == [tokens[0]["id"]]
+
+
+async def test_clusters_are_listed_and_deleted(server: Server) -> None:
+    await server.done("cluster", "add", "c1")
+    server.online = True
+    table = (await server.done("cluster", "list")).splitlines()
+    assert table[1].split()[:4] == ["c1", "online", "-", "1"]
+    await server.done("cluster", "delete", "c1")
+    assert (await server.done("cluster", "list")).splitlines()[1:] == []
+
+
+async def test_a_workspace_is_applied_from_a_file_with_values(server: Server, tmp_path: Path) -> None:
+    await server.done("cluster", "add", "c1")
+    file = tmp_path / "workspace.yaml"
+    file.write_text(WORKSPACE)
+    arguments = ("workspace", "apply", "-f", str(file), "--set", "pr=42", "--set", "tag=1e10")
+    table = [line.split() for line in (await server.done(*arguments)).splitlines()]
+    assert table == [
+        ["ENDPOINT", "URL"],
+        ["web", "https://web--shop-42.preview.localhost:8443/"],
+        ["api", "https://api--shop-42.preview.localhost:8443/"],
+    ]
+    got = json.loads(await server.done("workspace", "get", "shop-42", "-o", "json"))
+    assert got["spec"]["images"] == [{"name": "acme/web", "newTag": "1e10"}]
+    assert got["spec"]["github"]["pullRequest"] == 42
+    assert (await server.done("workspace", "get", "shop-42")).splitlines()[0].endswith("no agent has connected yet")
+    assert (await server.done("workspace", "list")).splitlines()[1].split()[:3] == ["shop-42", "c1", "ClusterOffline"]
+    await server.done("workspace", "delete", "shop-42")
+    assert "'shop-42'" in await server.failed(1, "workspace", "get", "shop-42")
+
+
+async def test_apply_reads_standard_input(server: Server) -> None:
+    await server.done("cluster", "add", "c1")
+    answer = await server.done(
+        "workspace", "apply", "-f", "-", "-o", "json", stdin='{"name":"w","spec":{"cluster":"c1"}}'
+    )
+    assert json.loads(answer)["name"] == "w"
+
+
+async def test_wait_ends_when_ready_and_says_what_was_missing_when_not(server: Server) -> None:
+    await server.done("cluster", "add", "c1")
+    document = '{"name": "w", "spec": {"cluster": "c1"}}'
+    said = await server.failed(1, "workspace", "apply", "-f", "-", "--wait", "--wait-timeout", "0.2", stdin=document)
+    assert (
+        said == "signadot: workspace w is not ready after 0.2 s: cluster 'c1' is offline: no agent has connected yet\n"
+    )
+    server.online = True
+    await server.done("workspace", "apply", "-f", "-", "--wait", stdin=document)
+
+
+async def test_api_keys_are_made_listed_and_revoked_and_events_tell_of_it(server: Server) -> None:
+    key = (await server.done("apikey", "create", "ci")).strip()
+    assert key.startswith("sdk_")
+    assert json.loads(await server.done("cluster", "list", "-o", "json", SIGNADOT_API_KEY=key)) == {"items": []}
+    refused = await server.failed(1, "cluster", "add", "c1", SIGNADOT_API_KEY=key)
+    assert "member" in refused
+    items = json.loads(await server.done("apikey", "list", "-o", "json"))["items"]
+    key_id = next(item["id"] for item in items if item["name"] == "ci")
+    await server.done("apikey", "delete", key_id)
+    assert "revoked" in await server.failed(1, "cluster", "list", SIGNADOT_API_KEY=key)
+    lines = (await server.done("events", "list")).splitlines()
+    assert lines[1].split()[1:4] == ["delete", "api_key", "ci"]
+    assert lines[1].endswith(f"api_key …{server.key[-4:]}")
+
+
+async def test_the_configuration_file_is_read_and_the_environment_wins(server: Server, tmp_path: Path) -> None:
+    folder = tmp_path / ".signadot"
+    folder.mkdir()
+    values = {"org": "other", "api_key": server.key, "api_url": f"https://api.localhost:{server.port}"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(values | {"ca_file": "~/ca.pem"}))
+    nothing = {"SIGNADOT_ORG": "", "SIGNADOT_API_KEY": "", "SIGNADOT_API_URL": "", "SIGNADOT_CA_FILE": ""}
+    assert "'other'" in await server.failed(1, "cluster", "list", **nothing)
+    await server.done("cluster", "list", **(nothing | {"SIGNADOT_ORG": "acme"}))
