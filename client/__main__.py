@@ -1,6 +1,7 @@
 """`signadot-agent`: the command line of the agent."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.writelines(f"signadot-agent: {problem}\n" for problem in error.problems)
         return WRONG_USAGE
     configure_log()
+    # What was imported lives as long as the process: the collector need not look at it again and again.
+    gc.freeze()
     try:
         trio.run(run_agent, settings, token)
     except OSError as error:

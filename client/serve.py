@@ -4,7 +4,7 @@ import structlog
 import trio
 
 from client.status import Metrics
-from client.targets import DialError, Dialler
+from client.targets import DIAL_SECONDS, DialError, Dialler
 from relay.mux.codes import ResetCode
 from relay.transport import MuxStream, copy_both_ways
 
@@ -49,5 +49,11 @@ class StreamServer:
             raise DialError(
                 f"this agent does not serve streams of kind {stream.kind!r}", wire_code=ResetCode.NOT_ALLOWED
             )
-        async with self._dials:
+        with trio.move_on_after(DIAL_SECONDS) as waiting:
+            await self._dials.acquire()
+        if waiting.cancelled_caught:
+            raise DialError("the agent is dialling too many targets that do not answer", wire_code=ResetCode.LIMIT)
+        try:
             return await self._dialler.dial(stream.host, stream.port)
+        finally:
+            self._dials.release()
