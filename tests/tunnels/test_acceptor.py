@@ -1,0 +1,156 @@
+"""Agents log in over real TLS, over WebSocket and through a forward proxy."""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+import trio
+
+from relay.errors import TunnelClosedError, UnauthenticatedError
+from relay.mux import CloseCode, Role
+from relay.transport import MuxStream, TlsStream, Tunnel, connect_tls, connect_websocket, listen, parse_proxy, serve_tls
+from relay.tunnels import Registry, TunnelAcceptor
+from tests.support.forward_proxy import ForwardProxyServer, serve_forward_proxy
+from tests.transport.pair import HELLO, SERVER_NAME, client_context, server_context
+
+
+@dataclass(frozen=True)
+class Identity:
+    cluster_id: str = "cluster-1"
+    cluster_name: str = "c1"
+    org_id: str = "org-1"
+    token_id: str = "token-1"
+
+
+async def authenticate(token: str) -> Identity:
+    await trio.lowlevel.checkpoint()
+    if token != HELLO.token:
+        raise UnauthenticatedError("the cluster token is unknown")
+    return Identity()
+
+
+@dataclass
+class Relay:
+    registry: Registry
+    acceptor: TunnelAcceptor
+    port: int
+    nursery: trio.Nursery
+    results: list[str]
+
+
+@asynccontextmanager
+async def running_relay() -> AsyncIterator[Relay]:
+    registry = Registry()
+    results: list[str] = []
+    acceptor = TunnelAcceptor(registry, authenticate, process_id="relay-1", on_login=results.append)
+    listeners = listen("127.0.0.1", 0)
+
+    async def handle(stream: TlsStream) -> None:
+        if stream.alpn == "signadot-tunnel/1":
+            await acceptor.serve(stream)
+        else:
+            await acceptor.serve_websocket(stream, await stream.receive_some(100))
+
+    async with trio.open_nursery() as nursery:
+        port = listeners[0].getsockname()[1]
+        await nursery.start(serve_tls, listeners, server_context, handle)
+        yield Relay(registry, acceptor, port, nursery, results)
+        nursery.cancel_scope.cancel()
+
+
+def echo(nursery: trio.Nursery) -> Callable[[MuxStream], None]:
+    def on_stream(stream: MuxStream) -> None:
+        nursery.start_soon(serve, stream)
+
+    async def serve(stream: MuxStream) -> None:
+        stream.accept()
+        async for data in stream:
+            await stream.send_all(data)
+        await stream.aclose()
+
+    return on_stream
+
+
+async def exchange(relay: Relay) -> None:
+    tunnel = relay.registry.pick("cluster-1")
+    assert tunnel is not None
+    stream = tunnel.open("tcp", "web", 80)
+    await stream.send_all(b"ping" * 100_000)
+    await stream.send_eof()
+    assert b"".join([data async for data in stream]) == b"ping" * 100_000
+
+
+async def dial(relay: Relay, way: str) -> trio.abc.Stream:
+    if way == "tls":
+        return await connect_tls(SERVER_NAME, relay.port, context=client_context(), alpn=["signadot-tunnel/1"])
+    stream = await connect_tls(SERVER_NAME, relay.port, context=client_context(), alpn=["http/1.1"])
+    return await connect_websocket(stream, nursery=relay.nursery, host=SERVER_NAME)
+
+
+@pytest.mark.parametrize("way", ["tls", "websocket"])
+async def test_an_agent_logs_in_and_serves_streams(way: str) -> None:
+    async with running_relay() as relay:
+        agent = Tunnel(await dial(relay, way), Role.AGENT, hello=HELLO, on_stream=echo(relay.nursery))
+        await relay.nursery.start(agent.run)
+        assert relay.results == ["ok"]
+        status = relay.registry.status("cluster-1")
+        assert (status.online, status.tunnels, status.agent_versions) == (True, 1, ("0.1",))
+        await exchange(relay)
+        agent.close()
+        await agent.closed()
+
+
+async def test_an_agent_logs_in_through_a_forward_proxy_with_credentials() -> None:
+    async with running_relay() as relay:
+        proxy = await relay.nursery.start(serve_forward_proxy, ForwardProxyServer(credentials="agent:secret"))
+        stream = await connect_tls(
+            SERVER_NAME, relay.port, context=client_context(), forward_proxy=parse_proxy(proxy.url)
+        )
+        agent = Tunnel(stream, Role.AGENT, hello=HELLO, on_stream=echo(relay.nursery))
+        await relay.nursery.start(agent.run)
+        await exchange(relay)
+        assert proxy.asked == [f"{SERVER_NAME}:{relay.port}"]
+        wrong = parse_proxy(re.sub("secret", "guess", proxy.url))
+        with pytest.raises(ConnectionError, match="407"):
+            await connect_tls(SERVER_NAME, relay.port, context=client_context(), forward_proxy=wrong)
+
+
+async def test_a_wrong_token_is_refused_with_the_reason() -> None:
+    async with running_relay() as relay:
+        agent = Tunnel(
+            await dial(relay, "tls"), Role.AGENT, hello=replace(HELLO, token="wrong"), on_stream=lambda _: None
+        )
+        with pytest.raises(TunnelClosedError, match="unknown"):
+            await agent.run()
+        assert agent.end is not None
+        assert agent.end.code == CloseCode.UNAUTHENTICATED
+        assert relay.registry.pick("cluster-1") is None
+
+
+async def test_a_revoked_token_ends_its_tunnels_at_once() -> None:
+    async with running_relay() as relay:
+        agent = Tunnel(await dial(relay, "tls"), Role.AGENT, hello=HELLO, on_stream=lambda _: None)
+        await relay.nursery.start(agent.run)
+        assert relay.acceptor.close_by_token("token-1") == 1
+        assert relay.registry.pick("cluster-1") is None
+        end = await agent.closed()
+        assert end.code == CloseCode.UNAUTHENTICATED
+        again = Tunnel(await dial(relay, "tls"), Role.AGENT, hello=HELLO, on_stream=lambda _: None)
+        with pytest.raises(TunnelClosedError, match="revoked"):
+            await again.run()
+
+
+async def test_the_same_agent_logging_in_again_replaces_its_tunnel() -> None:
+    async with running_relay() as relay:
+        tunnels = []
+        for _ in range(2):
+            agent = Tunnel(await dial(relay, "tls"), Role.AGENT, hello=HELLO, on_stream=echo(relay.nursery))
+            await relay.nursery.start(agent.run)
+            tunnels.append(agent)
+        goaway = await tunnels[0].goaway_arrived()
+        assert goaway is not None
+        assert goaway.code == CloseCode.REPLACED
+        assert relay.registry.status("cluster-1").tunnels == 1
+        await exchange(relay)
