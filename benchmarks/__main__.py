@@ -15,13 +15,14 @@ from rich.console import Console
 
 from benchmarks import machine, profiling, report
 from benchmarks.peers import PEERS, Relay
-from benchmarks.placement import Placement
+from benchmarks.placement import Placement, Role
 from benchmarks.processes import BenchmarkError, Ground
 from benchmarks.rounds import Bench
 from benchmarks.scenarios import SCENARIOS, Options, Run
 from benchmarks.target import start_target
 
 PROFILE = "profile"
+PROFILE_ROWS = 30
 RESULTS = Path(__file__).with_name("results")
 MIB = 1 << 20
 REPORT_COLUMNS = 160
@@ -95,12 +96,12 @@ def _measure(console: Console, options: Options, chosen: argparse.Namespace) -> 
         console.print(f"written: {report.write(text, folder=RESULTS, taken_at=taken_at)}")
 
 
-def _profile(console: Console, options: Options, *, connections: int, role: str) -> None:
+def _profile(console: Console, options: Options, *, connections: int, role: Role) -> None:
     with _ground() as ground, console.status("sampling"):
         target = start_target(ground, bulk_bytes=MIB)
         run = Run(live=Relay().start(ground, target), target=target, ground=ground, options=options)
-        hot = profiling.record(run, role=role, connections=connections, output=ground.folder / "samples")
-    profiling.show_hot(hot, console, title=f"{role}, connections: {connections}", count=30)
+        profile = profiling.record(run, role=role, connections=connections, output=ground.folder / "samples")
+    profiling.show_profile(profile, console, title=f"{role}, connections: {connections}", count=PROFILE_ROWS)
 
 
 @contextmanager
