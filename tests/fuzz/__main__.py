@@ -18,6 +18,8 @@ CRASHERS: Final = Path(__file__).parent / "crashers"
 LONGEST_INPUT_BYTES: Final = 4096
 EXECUTION_SECONDS: Final = 10
 """An input that takes longer than this is a crash: a hang."""
+INTERRUPTED: Final = 72
+"""libFuzzer's exit code when it is stopped by SIGINT, which is no crash."""
 
 
 def main() -> int:
@@ -58,7 +60,7 @@ def run_target(target: str, runs: int, seconds: int) -> int:
             if found := re.match(r"#(\d+)\s|stat::number_of_executed_units:\s*(\d+)", line):
                 executions = int(found[1] or found[2])
     found_now = sorted(set(CRASHERS.iterdir()) - before)
-    crashes = max(len(found_now), int(child.returncode != 0))
+    crashes = max(len(found_now), int(child.returncode not in {0, INTERRUPTED}))
     print(f"{target}: {executions} executions, {crashes} crashes", *found_now, sep="\n  ", flush=True)  # noqa: T201
     if crashes:
         print("".join(tail), file=sys.stderr)  # noqa: T201
