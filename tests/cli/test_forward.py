@@ -97,3 +97,12 @@ async def test_a_local_port_in_use_is_one_line(server: Server) -> None:
 async def test_a_bad_forward_or_cluster_is_wrong_usage(server: Server) -> None:
     assert "LOCAL_PORT" in await server.failed(2, "port-forward", "db", "--cluster", "c1")
     assert "--cluster" in await server.failed(2, "port-forward", "db:1", "--cluster", "c1\r\nx: y")
+
+
+async def test_ctrl_c_ends_it_without_a_traceback(server: Server) -> None:
+    async with forwarding(server, "0:db.shop.svc:5432") as (process, _):
+        assert process.stderr is not None
+        os.kill(process.pid, signal.SIGINT)
+        with trio.fail_after(20):
+            assert await process.wait() == 1
+            assert b"Traceback" not in b"".join([part async for part in process.stderr])
