@@ -1,0 +1,91 @@
+"""The peers really do what they are compared for; no load here."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.machine import environment
+from benchmarks.peers import Direct, LivePeer, Nginx, Peer, Relay
+from benchmarks.peers.https import https_request
+from benchmarks.placement import Placement
+from benchmarks.processes import Ground
+from benchmarks.rounds import Bench
+from benchmarks.scenarios import Idle, Options, Requests
+from benchmarks.target import Target, start_target
+
+BULK_BYTES = 3 << 20
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(
+        shutil.which("nginx", path=environment()["PATH"]) is None,
+        reason="nginx is not installed (scripts/debian-packages bench)",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with ExitStack() as stack:
+        yield Ground(tmp_path_factory.mktemp("ground"), Placement.here(), stack)
+
+
+@pytest.fixture(scope="module")
+def target(ground: Ground) -> Target:
+    return start_target(ground, bulk_bytes=BULK_BYTES)
+
+
+@pytest.fixture(scope="module", params=[Nginx, Relay])
+def peer(request: pytest.FixtureRequest) -> Peer:
+    made: Peer = request.param()
+    return made
+
+
+@pytest.fixture(scope="module")
+def live(peer: Peer, ground: Ground, target: Target) -> LivePeer:
+    return peer.start(ground, target)
+
+
+def test_answer_of_the_target_comes_through(live: LivePeer) -> None:
+    assert https_request(live.visits["small"]) == (200, b"hello world\n")
+
+
+def test_without_the_key_nobody_comes_through(live: LivePeer) -> None:
+    assert https_request(replace(live.visits["small"], headers=()))[0] == 401
+
+
+def test_bulk_file_comes_through_whole(live: LivePeer) -> None:
+    status, body = https_request(live.visits["bulk"])
+    assert (status, len(body)) == (200, BULK_BYTES)
+
+
+def test_upload_is_answered_by_the_sink(live: LivePeer) -> None:
+    assert https_request(live.visits["upload"], method="POST", body=bytes(BULK_BYTES)) == (200, b"hello world\n")
+
+
+def test_direct_path_leads_to_the_same_target(ground: Ground, target: Target) -> None:
+    direct = Direct().start(ground, target)
+    assert direct.visits["small"].port == target.port
+    assert direct.placement.target == ground.placement.front
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed (scripts/debian-packages bench)")
+def test_round_of_requests_gives_every_measure(peer: Peer, live: LivePeer, ground: Ground, target: Target) -> None:
+    options = Options(rounds=1, seconds=1)
+    bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, say=lambda _: None)
+    result = bench.run(Requests(connections=2))
+    assert not [remark for remark in result.remarks if "failed" in remark]
+    figures = result.figures[live.name]
+    assert {"front_microseconds", "back_microseconds", "others_share"} <= set(figures)
+    assert figures["front_microseconds"].median > 0
+
+
+def test_idle_tunnels_have_a_price(peer: Peer, live: LivePeer, ground: Ground, target: Target) -> None:
+    options = Options(rounds=1, tunnels=50)
+    bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, say=lambda _: None)
+    result = bench.run(Idle())
+    assert result.remarks == ()
+    assert 0 < result.figures[live.name]["kib_per_tunnel"].median < 1000
