@@ -34,7 +34,13 @@ QUIET_LOAD = 0.3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code: 1 when something did not come up."""
     chosen = _parser().parse_args(arguments)
-    options = Options(rounds=chosen.rounds, seconds=chosen.seconds, bulk_bytes=chosen.mib * MIB, tunnels=chosen.tunnels)
+    options = Options(
+        rounds=chosen.rounds,
+        seconds=chosen.seconds,
+        bulk_bytes=chosen.mib * MIB,
+        tunnels=chosen.tunnels,
+        patience_seconds=chosen.patience,
+    )
     console = Console(width=None if sys.stdout.isatty() else REPORT_COLUMNS)
     try:
         if chosen.what == [PROFILE]:
@@ -56,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=_positive, default=5, help="length of a round of requests, or of a profile")
     parser.add_argument("--mib", type=_positive, default=1024, help="size of a bulk body (default: %(default)s)")
     parser.add_argument("--tunnels", type=_positive, default=1000, help="idle tunnels (default: %(default)s)")
+    parser.add_argument("--patience", type=float, default=0.0, help="seconds that each round may wait for quiet")
     names = [peer.name for peer in PEERS]
     parser.add_argument("--peer", action="append", choices=names, help="only these; repeatable (default: all)")
     parser.add_argument("--connections", type=_positive, default=32, help="of a profile (default: %(default)s)")

@@ -7,6 +7,11 @@ from typing import Self
 
 import psutil
 
+QUIET_SHARE = 0.1
+"""Share of one core, all processes together, at which a machine counts as quiet: what idle daemons take, and we."""
+QUIET_WINDOW_SECONDS = 0.5
+"""Long enough for /proc, which counts in ticks of 10 ms."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuSample:
@@ -71,6 +76,18 @@ def busy_seconds() -> float:
     """Seconds that the machine's cores were busy since it started."""
     times = psutil.cpu_times()
     return float(times.user + times.system + times.nice + times.irq + times.softirq + times.steal)
+
+
+def wait_quiet(patience_seconds: float) -> bool:
+    """Waits until nothing else uses the machine; call it while what is measured is idle. False when patience ended."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        before, busy = time.monotonic(), busy_seconds()
+        time.sleep(QUIET_WINDOW_SECONDS)
+        if busy_seconds() - busy <= QUIET_SHARE * (time.monotonic() - before):
+            return True
+        if time.monotonic() > deadline:
+            return False
 
 
 def _tree(pid: int) -> list[psutil.Process]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from benchmarks.cpu import wait_quiet
 from benchmarks.peers import LivePeer, Peer
 from benchmarks.processes import BenchmarkError, Ground
 from benchmarks.scenarios import Options, Run, Scenario
@@ -45,6 +46,8 @@ class Bench:
             for name in rotated(names, number):
                 self.say(f"{scenario.name}: round {number + 1} of {self.options.rounds}, {name}")
                 with self._run(scenario, name) as run:
+                    if self.options.patience_seconds:
+                        wait_quiet(self.options.patience_seconds)
                     rounds.setdefault(name, []).append(_measured(scenario, run))
                     remarks += run.remarks
         figures = {name: by_measure(rounds[name]) for name in names}

@@ -34,6 +34,8 @@ class Options:
     """Length of a round of requests."""
     bulk_bytes: int = 1 << 30
     tunnels: int = 1000
+    patience_seconds: float = 0.0
+    """How long each round may wait for the machine to become quiet; 0: start at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.cpu import CpuSample, CpuUse, tree_resident_bytes, tree_seconds
+from benchmarks import cpu
+from benchmarks.cpu import CpuSample, CpuUse, tree_resident_bytes, tree_seconds, wait_quiet
 
 BUSY = "import os, time\nwhile time.process_time() < 0.2: pass\nprint('done', flush=True)\ninput()\n"
 PARENT = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BUSY!r}])\n"
@@ -53,3 +54,27 @@ def test_children_count_with_their_parent(busy_child: int) -> None:
     assert taken.spent["front"] >= 0.2
     assert taken.spent["load"] == 1.5
     assert tree_resident_bytes([busy_child]) > tree_resident_bytes([os.getpid()]) / 100
+
+
+@pytest.mark.parametrize(("busy", "quiet"), [([0.0, 0.5, 1.0, 1.0], True), ([0.0, 0.5, 1.0, 1.5], False)])
+def test_quiet_is_waited_for_until_patience_ends(
+    monkeypatch: pytest.MonkeyPatch, busy: list[float], *, quiet: bool
+) -> None:
+    clock = iter([0.0, 0.0, 0.5, 0.5, 0.5, 1.0, 1.5])
+    seconds = iter(busy)
+    monkeypatch.setattr(cpu, "busy_seconds", lambda: next(seconds))
+    monkeypatch.setattr(cpu, "time", FakeTime(clock))
+    assert wait_quiet(1.0) is quiet
+
+
+class FakeTime:
+    """Time by script; nobody sleeps."""
+
+    def __init__(self, clock: Iterator[float]) -> None:
+        self._clock = clock
+
+    def monotonic(self) -> float:
+        return next(self._clock)
+
+    def sleep(self, seconds: float) -> None:
+        pass
