@@ -158,6 +158,7 @@ class _Server:
             await self._handler(stream)
         except Exception:  # the boundary between one connection and the rest of the process
             log.exception("connection handler failed", peer=stream.peer_address[0])
+            await trio.aclose_forcefully(stream)  # its peer must not take this for an end in order
         finally:
             with trio.CancelScope(shield=True):
                 await stream.aclose()

@@ -1,6 +1,7 @@
 """TLS straight on a non-blocking socket: no memory BIO, no second state machine, and no wait unless OpenSSL asks."""
 
 import contextlib
+import math
 import os
 import socket
 import ssl
@@ -255,11 +256,16 @@ class TlsStream(trio.abc.HalfCloseableStream):
     # -- the end
 
     async def aclose(self) -> None:
-        """Closes at once. Sends close_notify if the socket takes it, unless a send was cut off; never waits."""
+        """Closes at once and never waits. Sends close_notify if the socket takes it, unless a send was cut off.
+
+        Closed by force (`trio.aclose_forcefully`) it sends none: to the peer, what broke off must not look like an end
+        in order (RFC 8446 6.1).
+        """
         connection = self._connection
         if connection.fileno() >= 0:
             trio.lowlevel.notify_closing(connection)
-            if not self._send_broken and not self._sending and not self._send_finished:
+            by_force = trio.current_effective_deadline() == -math.inf
+            if not by_force and not self._send_broken and not self._sending and not self._send_finished:
                 with contextlib.suppress(OSError, ValueError):  # best effort: the peer may be gone
                     connection.unwrap()
             connection.close()

@@ -1,5 +1,6 @@
 """The tunnel: drives a session over a transport with one task that reads and one that writes."""
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,11 +30,10 @@ from relay.mux import (
     is_orderly,
 )
 from relay.transport.stream import BrokenStreamError, BrokenTunnelError, MuxStream
+from relay.transport.writer import FrameWriter
 
 READ_BYTES: Final = 256 * 1024
 """The buffer into which all tunnels of a process read: it is used up before the next task runs."""
-WRITE_BYTES: Final = 128 * 1024
-"""What one write takes at most: eight TLS records; more would make a small frame wait behind bulk for longer."""
 FLUSH_SECONDS: Final = 2.0
 """How long the last frames may take to leave once a tunnel ends."""
 DEFAULT_LIMITS: Final = Limits()
@@ -96,9 +96,10 @@ class Tunnel:
         self._transport = transport
         self._on_stream = on_stream
         self._streams: dict[int, MuxStream] = {}
-        self._writer: trio.lowlevel.Task | None = None
+        self._writer = FrameWriter(self.session, transport, on_room=self._dispatch, on_sent=self._check_drained)
+        self.flush: Callable[[], None] = self._writer.wake
+        """Has queued frames leave in the next pass of the scheduler, all of them in one write."""
         self._draining = False
-        self._stopping = False
         self._task_status: trio.TaskStatus[None] | None = None
         self._timer = trio.CancelScope()
         self._read_scope = trio.CancelScope()
@@ -133,6 +134,11 @@ class Tunnel:
     def takes_streams(self) -> bool:
         """Whether `open` is worth a try: greeted, alive and not finishing."""
         return self.end is None and not self._draining and self.welcome is not None
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the peer has said that it will end the tunnel: any other is the better choice for a stream."""
+        return self.goaway_received is not None
 
     def open(self, kind: str, host: str, port: int, metadata: Mapping[str, str] | None = None) -> MuxStream:
         """Relay: opens a stream without waiting for the agent's dial; data may be sent at once.
@@ -173,17 +179,21 @@ class Tunnel:
             self._ended(TunnelEnd(code=code, reason=reason, remote=False))
         elif code != CloseCode.DRAIN:
             self._draining = True
+            self._check_drained()
         self._settle()
 
-    def close(self, code: int = CloseCode.SHUTDOWN, reason: str = "") -> None:
+    def close(self, code: int = CloseCode.SHUTDOWN, reason: str = "", *, retry_after_seconds: float = 0.0) -> None:
         """Ends the tunnel now: its streams fail, GOAWAY leaves if the transport takes it."""
-        self.session.goaway(code, reason)
+        self.session.goaway(code, reason, retry_after_seconds=retry_after_seconds)
         self._ended(TunnelEnd(code=code, reason=reason, remote=False))
         self._stop_reading()
         self.flush()
 
     async def drained(self) -> None:
-        """Waits until no stream is left after a GOAWAY that is more than a hint (ours or the peer's), or the end."""
+        """Waits until no stream is left after a GOAWAY that is more than a hint (ours or the peer's), or the end.
+
+        A stream is left while bytes of it wait to be sent.
+        """
         await self._drained.wait()
 
     async def greeted(self) -> None:
@@ -222,6 +232,7 @@ class Tunnel:
         finally:
             self._ended(TunnelEnd(code=None, reason="the transport ended", remote=True))
             with trio.CancelScope(shield=True, deadline=trio.current_time() + FLUSH_SECONDS):
+                await self._hang_up()
                 await self._transport.aclose()
             self._closed.set()
         if self._task_status is not None:
@@ -234,8 +245,20 @@ class Tunnel:
             self.session.goaway(CloseCode.SHUTDOWN, "the process is ending")
             self._ended(TunnelEnd(code=CloseCode.SHUTDOWN, reason="closed by this end", remote=False))
         writing.deadline = trio.current_time() + FLUSH_SECONDS
-        self._stopping = True
-        self._wake_writer()
+        self._writer.stop()
+
+    async def _hang_up(self) -> None:
+        """After a goodbye of ours, lets the peer be the one to close.
+
+        Bytes that reach a closed socket make the kernel break the connection and drop what has not left yet.
+        """
+        transport, end = self._transport, self.end
+        if end is None or end.remote or end.code is None or not isinstance(transport, trio.abc.HalfCloseableStream):
+            return
+        with contextlib.suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):  # it is over either way
+            await transport.send_eof()
+            while await transport.receive_some(READ_BYTES):
+                pass
 
     # -- reading
 
@@ -278,8 +301,7 @@ class Tunnel:
     def _settle(self) -> None:
         """After anything changed in the session: events out, frames out, the timer right."""
         self._dispatch()
-        if self._writer is not None and self.session.has_bytes_to_send:
-            self._wake_writer()
+        self.flush()
         deadline = self._next_deadline()
         # A later deadline is left for when the timer fires: moving it each time would cost more.
         if deadline < self._timer.deadline:  # noqa: PLR1730 - assigning an equal deadline is not free
@@ -371,7 +393,8 @@ class Tunnel:
         )
 
     def _check_drained(self) -> None:
-        if self._draining and not self._streams:
+        # Asked of the session: a stream that its program is done with may still have bytes to send.
+        if self._draining and not self.session.open_stream_count:
             self._drained.set()
 
     def _ended(self, end: TunnelEnd) -> None:
@@ -391,11 +414,6 @@ class Tunnel:
 
     # -- what streams ask
 
-    def flush(self) -> None:
-        """Has queued frames leave in the next pass of the scheduler, all of them in one write."""
-        if self._writer is not None and self.session.has_bytes_to_send:
-            self._wake_writer()
-
     def forget(self, stream: MuxStream) -> None:
         """The stream is over."""
         self._streams.pop(stream.stream_id, None)
@@ -403,34 +421,12 @@ class Tunnel:
 
     # -- writing
 
-    def _wake_writer(self) -> None:
-        if (task := self._writer) is not None:
-            self._writer = None
-            trio.lowlevel.reschedule(task)
-
     async def _write(self, scope: trio.CancelScope) -> None:
         with scope:
             try:
-                await self._write_on()
+                await self._writer.run()
             except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 self._ended(TunnelEnd(code=None, reason=f"the transport broke: {error}", remote=True))
-
-    async def _write_on(self) -> None:
-        session, send_all = self.session, self._transport.send_all
-        while True:
-            data = session.bytes_to_send(WRITE_BYTES)
-            if data:
-                self._dispatch()  # SendReady: queues have room
-                await send_all(data)
-            elif self._stopping:
-                return
-            else:
-                self._writer = trio.lowlevel.current_task()
-                await trio.lowlevel.wait_task_rescheduled(self._abort_writing)
-
-    def _abort_writing(self, _: Any) -> trio.lowlevel.Abort:
-        self._writer = None
-        return trio.lowlevel.Abort.SUCCEEDED
 
 
 def _shared_buffer() -> bytearray:

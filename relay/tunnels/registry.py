@@ -96,14 +96,19 @@ class Registry:
                 cluster.since = self._clock()
 
     def pick(self, cluster_id: str) -> Tunnel | None:
-        """A tunnel for a new stream: of two drawn at random the one with fewer open streams. None if there is none."""
+        """A tunnel for a new stream: of two drawn at random the one with fewer open streams. None if there is none.
+
+        Tunnels whose agents have hinted that they will stop get streams only when there are no others.
+        """
         cluster = self._clusters.get(cluster_id)
         if cluster is None:
             return None
         tunnels = cluster.tunnels
         if len(tunnels) == 1:
             return tunnels[0] if tunnels[0].takes_streams else None
-        return pick_of_two([tunnel for tunnel in tunnels if tunnel.takes_streams], _load, self._random)
+        takers = [tunnel for tunnel in tunnels if tunnel.takes_streams]
+        staying = [tunnel for tunnel in takers if not tunnel.is_leaving]
+        return pick_of_two(staying or takers, _load, self._random)
 
     def status(self, cluster_id: str) -> ClusterStatus:
         """What is known of a cluster."""
@@ -155,7 +160,8 @@ class Registry:
             for tunnel in tunnels:
                 await tunnel.drained()
         for tunnel in tunnels:
-            tunnel.close(CloseCode.SHUTDOWN, "this relay process has ended")
+            # Both announcements name the window: an agent may read them at once and heed the later one.
+            tunnel.close(CloseCode.SHUTDOWN, "this relay process has ended", retry_after_seconds=retry_window_seconds)
 
 
 def _load(tunnel: Tunnel) -> float:

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -79,7 +79,13 @@ class Pair:
             theirs.accept()
         return ours, theirs
 
+    listener: Callable[[MuxStream], None] | None = None
+    """Takes the agent's ends instead, once it is set."""
+
     def on_stream(self, stream: MuxStream) -> None:
+        if self.listener is not None:
+            self.listener(stream)
+            return
         self.incoming.append(stream)
         self.arrived.set()
 
@@ -89,6 +95,7 @@ async def tunnel_pair(
     transports: tuple[trio.abc.Stream, trio.abc.Stream] | None = None,
     *,
     limits: Limits | None = None,
+    hello: Hello = HELLO,
 ) -> AsyncIterator[Pair]:
     limits = limits or Limits()
     first, second = transports or trio.testing.memory_stream_pair()
@@ -99,7 +106,7 @@ async def tunnel_pair(
         def on_stream(stream: MuxStream) -> None:
             pair.on_stream(stream)
 
-        agent = Tunnel(second, Role.AGENT, hello=HELLO, limits=limits, on_stream=on_stream)
+        agent = Tunnel(second, Role.AGENT, hello=hello, limits=limits, on_stream=on_stream)
         pair = Pair(relay, agent, nursery)
         nursery.start_soon(agent.run)
         await nursery.start(relay.run)

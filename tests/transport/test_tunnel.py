@@ -1,13 +1,17 @@
 """The driver: greeting, order, batching, deadlines, ends."""
 
+import socket
+from collections.abc import Awaitable, Callable
+
 import pytest
 import trio
 import trio.testing
 
 from relay.errors import StreamResetError, TunnelClosedError
 from relay.mux import CloseCode, Limits, ResetCode, Role
-from relay.transport import Tunnel
-from tests.transport.pair import HELLO, WELCOME, tls_pair, tunnel_pair
+from relay.transport import TlsStream, Tunnel, accept_tls
+from relay.transport.tls_stream import start_tls
+from tests.transport.pair import HELLO, SERVER_NAME, WELCOME, client_context, server_context, tls_pair, tunnel_pair
 
 
 async def test_a_tunnel_carries_data_both_ways_after_the_greeting() -> None:
@@ -241,3 +245,116 @@ async def test_a_sender_that_is_cancelled_cuts_no_frame() -> None:
         other, other_end = await pair.stream()
         await other.send_all(b"sound")
         assert await other_end.receive_some() == b"sound"
+
+
+async def returns(verb: Callable[[], Awaitable[object]]) -> bool:
+    """Whether a verb returns without anything else having to happen."""
+    done = False
+
+    async def run() -> None:
+        nonlocal done
+        await verb()
+        done = True
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    return done
+
+
+async def test_a_tunnel_without_streams_is_drained_at_once() -> None:
+    async with tunnel_pair() as pair:
+        pair.relay.goaway(CloseCode.DRAIN)
+        assert not await returns(pair.relay.drained)  # a hint alone ends nothing
+        pair.relay.goaway(CloseCode.SHUTDOWN)
+        assert await returns(pair.relay.drained)
+        assert await returns(pair.agent.drained)
+
+
+async def test_a_tunnel_is_not_drained_before_the_last_byte_has_left() -> None:
+    async with tunnel_pair() as pair:
+        ours, theirs = await pair.stream()
+        await ours.send_eof()
+        assert await theirs.receive_some() == b""
+        # More than the window: the rest can only leave when the relay's program reads.
+        while theirs.send_nowait(bytes(65536)):
+            await trio.testing.wait_all_tasks_blocked()
+        await theirs.send_eof()
+        pair.agent.goaway(CloseCode.SHUTDOWN)
+        assert not await returns(pair.agent.drained)
+        async for _ in ours:
+            pass
+        assert await returns(pair.agent.drained)
+
+
+async def test_a_hint_to_drain_is_known_and_refuses_nothing() -> None:
+    async with tunnel_pair() as pair:
+        leaving = [pair.relay.is_leaving]
+        pair.agent.goaway(CloseCode.DRAIN, "stopping soon")
+        assert await pair.relay.goaway_arrived() is not None
+        leaving.append(pair.relay.is_leaving)
+        assert leaving == [False, True]
+        assert pair.relay.takes_streams
+        ours, theirs = await pair.stream()
+        await ours.send_all(b"served")
+        assert await theirs.receive_some() == b"served"
+
+
+class GatedStream(trio.abc.Stream):
+    """A transport whose reader is held up while `gate` is not set."""
+
+    def __init__(self, stream: TlsStream) -> None:
+        self.stream = stream
+        self.gate = trio.Event()
+        self.gate.set()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await self.gate.wait()
+        return await self.stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+
+
+async def test_what_was_sent_before_the_end_arrives_however_late_the_peer_reads() -> None:
+    theirs, ours = await tcp_tls_pair()
+    gated = GatedStream(ours)
+    async with tunnel_pair((gated, theirs)) as pair:
+        stream, target = await pair.stream()
+        await stream.send_eof()
+        gated.gate = trio.Event()
+        await target.send_all(bytes(250_000))
+        await target.send_eof()
+        pair.agent.goaway(CloseCode.SHUTDOWN)
+        await pair.agent.drained()
+        pair.agent.close()
+        # Bytes for a socket that is closed by then would make the kernel drop what it has not yet sent.
+        for _ in range(3):
+            pair.relay.goaway(CloseCode.DRAIN)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        gated.gate.set()
+        assert sum([len(data) async for data in stream]) == 250_000
+
+
+async def tcp_tls_pair() -> tuple[TlsStream, TlsStream]:
+    """(client, server) over TCP; the server's receive buffer is short."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+    servers: list[TlsStream] = []
+
+    async def accept() -> None:
+        servers.append(await accept_tls(accepted, server_context(), ("127.0.0.1", 4000)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accept)
+        client = await start_tls(plain, client_context(), ("127.0.0.1", 8443), SERVER_NAME)
+    return client, servers[0]
