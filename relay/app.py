@@ -46,6 +46,8 @@ class Relay:
         self.metrics_address: tuple[str, int] = ("", 0)
         self.stopping = trio.Event()
         """Set when a stop was asked for, by a signal or by `stop`."""
+        self.stopped = trio.Event()
+        """Set when nothing is served any more."""
         self.telemetry = Telemetry(output=access_log)
         self.contexts = ReloadingContext(settings.tls.certificate, settings.tls.key)
 
@@ -60,6 +62,7 @@ class Relay:
             await self._serve(database, task_status)
         finally:
             database.close()
+            self.stopped.set()
 
     async def _serve(self, database: Database, task_status: trio.TaskStatus[None]) -> None:
         public = _listen(self.settings.listen.public, "listen.public")
@@ -72,6 +75,7 @@ class Relay:
             nursery.start_soon(self._watch_certificate)
             nursery.start_soon(self.telemetry.run)
             nursery.start_soon(parts.keep_records)
+            nursery.start_soon(parts.watch_database)
             await nursery.start(parts.ingress.run)
             nursery.start_soon(parts.serve_operations, operations)
             accepting = trio.CancelScope()
@@ -210,6 +214,14 @@ class _Parts:
         except StoreUnavailableError as error:
             return str(error)
         return ""
+
+    async def watch_database(self) -> None:
+        """Notices what other processes change in the database, so that a revocation counts at once here too."""
+
+        def say(error: StoreUnavailableError) -> None:
+            log.warning("database_not_watched", problem=str(error))
+
+        await self._database.watch(on_error=say)
 
     async def keep_records(self) -> None:
         """Writes down now and then which credentials were used and which clusters were there."""

@@ -80,11 +80,17 @@ async def _run(options: DemoOptions, relay: Relay, agent_log: BinaryIO, api_key:
                 }
                 _publish(facts, options.info)
                 if not options.exit_after_check:
-                    nursery.start_soon(_fail_when_it_ends, agent, "agent")
-                    nursery.start_soon(_fail_when_it_ends, sample, "sample app")
-                    await relay.stopping.wait()
-        relay.stop()
-        nursery.cancel_scope.deadline = trio.current_time() + CHILD_STOP_SECONDS
+                    await _until_stopped(relay, {"agent": agent, "sample app": sample})
+                relay.stop()
+                await relay.stopped.wait()  # drained before its agent and the sample app go
+
+
+async def _until_stopped(relay: Relay, children: dict[str, trio.Process]) -> None:
+    async with trio.open_nursery() as watching:
+        for name, process in children.items():
+            watching.start_soon(_fail_when_it_ends, process, name)
+        await relay.stopping.wait()
+        watching.cancel_scope.cancel()
 
 
 def prepare(state: Path, port: int) -> config.Settings:

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import trio
 
-from relay.http1 import NO_BODY, BodyReader, RequestHead, response_head
+from relay.http1 import BodyReader, RequestHead, response_head
 from relay.ingress.connection import READ_BYTES, VisitorConnection
 from relay.ingress.deadlines import Phase
 from relay.ingress.errors import TooLargeError
@@ -33,7 +33,7 @@ async def serve_asgi(connection: VisitorConnection, head: RequestHead, kind: str
 
 
 async def _read_body(connection: VisitorConnection, head: RequestHead) -> bytes:
-    if head.framing is NO_BODY:
+    if not head.has_body:
         return b""
     limit = connection.limits.api_body_bytes
     reader = BodyReader(head.framing, connection.limits.head)

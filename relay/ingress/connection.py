@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from relay.errors import BadRequestError, RelayError
-from relay.http1 import NO_BODY, RequestHead, read_request_head
+from relay.http1 import RequestHead, read_request_head
 from relay.ingress.admission import Admission
 from relay.ingress.answers import refusal
 from relay.ingress.deadlines import Phase, Watchdog
@@ -77,6 +77,8 @@ class VisitorConnection:
         self.expired: Phase | None = None
         self.answering = False
         """Some of the answer has left; another one can no longer be given."""
+        self.broke_off = False
+        """The answer ended before its time: the visitor must not take the end of the connection for its end."""
         self.request: RequestHead | None = None
         self.request_id = ""
         self._dispatch = dispatch
@@ -100,6 +102,7 @@ class VisitorConnection:
                     else:
                         self.enter(Phase.IDLE, self.limits.keep_alive_idle_seconds)
             if self.scope.cancelled_caught:
+                self.broke_off = self.answering
                 await self._answer_expired()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the visitor is gone; there is nobody to tell
@@ -109,7 +112,10 @@ class VisitorConnection:
             if self._departure is not None:
                 self._departure.cancel()
             with trio.CancelScope(shield=True):
-                await self.stream.aclose()
+                if self.broke_off:
+                    await trio.aclose_forcefully(self.stream)
+                else:
+                    await self.stream.aclose()
 
     def enter(self, phase: Phase, seconds: float) -> None:
         """Says what is waited for now, and for how long at most."""
@@ -177,6 +183,7 @@ class VisitorConnection:
         try:
             return await self._dispatch(self, head)
         except RelayError as error:
+            self.broke_off = self.answering
             return not self.answering and await self.refuse(head, error)
 
     async def _read_head(self) -> RequestHead | None:
@@ -211,7 +218,7 @@ class VisitorConnection:
         keep_alive = (
             head is not None
             and head.keep_alive
-            and head.framing is NO_BODY
+            and not head.has_body
             and not isinstance(error, BadRequestError)
             and self.expired is None
         )

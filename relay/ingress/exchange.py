@@ -14,7 +14,6 @@ from relay.errors import (
     TunnelClosedError,
 )
 from relay.http1 import (
-    NO_BODY,
     BodyReader,
     BodyWriter,
     RequestHead,
@@ -83,7 +82,7 @@ class Exchange:
         self._principal = admitted.principal
         self._key = PoolKey(route.cluster_id, route.routing_key, route.target_host, route.target_port)
         self._stream: MuxStream | None = None
-        self._has_body = head.framing is not NO_BODY
+        self._has_body = head.has_body
         self._request_done = not self._has_body
         self._upload_error: BadRequestError | None = None
         self._received_bytes = 0
@@ -259,16 +258,16 @@ class Exchange:
         assert stream is not None  # noqa: S101 - an answer came over it
         while not reader.done:
             connection.enter(Phase.WRITE, limits.write_stalled_seconds)
-            if out:
-                await connection.send(out)
+            await connection.send(out)
+            out = b""
             connection.enter(Phase.RESPONSE, limits.response_idle_seconds)
             data = await stream.receive_some(BULK_BYTES)
-            if not data:
+            if data:
+                body = reader.feed(data)
+                self._sent_bytes += len(body)
+                out = writer.encode(body)
+            else:
                 reader.eof()
-                break
-            body = reader.feed(data)
-            self._sent_bytes += len(body)
-            out = writer.encode(body) if body else b""
         connection.enter(Phase.WRITE, limits.write_stalled_seconds)
         await connection.send(out + writer.end(reader.trailers))
         self._settle(response, reader)

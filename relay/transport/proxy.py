@@ -35,15 +35,18 @@ class ForwardProxy:
 
 def parse_proxy(url: str, *, source: str = "HTTPS_PROXY") -> ForwardProxy:
     """Reads `[http://|https://][user:password@]host[:port]`. Raises ConfigurationError; never repeats the password."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    malformed = ConfigurationError(
+        f"{source}: must be http://[user:password@]host[:port], with what is special in a password percent-encoded"
+    )
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise malformed from None  # urllib's sentences quote what may be a password
     if parts.scheme not in _DEFAULT_PORTS:
         raise ConfigurationError(f"{source}: only http:// and https:// proxies are supported, not {parts.scheme}://")
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{source}: {error}") from error
     if not host or parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise ConfigurationError(f"{source}: must be http://[user:password@]host[:port]")
+        raise malformed
     return ForwardProxy(
         host=host,
         port=port if port is not None else _DEFAULT_PORTS[parts.scheme],

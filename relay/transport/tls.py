@@ -7,7 +7,7 @@ from typing import Final
 
 import trio
 
-from relay.transport.copy import copy_both_ways
+from relay.transport.bridge import open_bridge
 from relay.transport.proxy import ForwardProxy, open_through
 from relay.transport.sockets import configure, is_local_name
 from relay.transport.tls_stream import TlsStream, start_tls
@@ -69,27 +69,10 @@ def _take(stream: trio.SocketStream) -> tuple[socket.socket, tuple[str, int]]:
 async def _connect_through(proxy: ForwardProxy, host: str, port: int) -> tuple[socket.socket, tuple[str, int]]:
     connection, address = await connect_tcp(proxy.host, proxy.port)
     if proxy.context is not None:
-        outer = await start_tls(connection, proxy.context, address, proxy.host)
-        connection = await _bridge(outer)
+        connection = open_bridge(await start_tls(connection, proxy.context, address, proxy.host))
     try:
         await open_through(proxy, connection, host, port)
     except BaseException:
         connection.close()
         raise
     return connection, address
-
-
-async def _bridge(outer: TlsStream) -> socket.socket:
-    """A plain socket that leads into `outer`, so that TLS to the relay can run inside TLS to the proxy.
-
-    The copying task belongs to nobody's nursery: it ends with either side of the connection it serves.
-    """
-    ours, theirs = socket.socketpair()
-    ours.settimeout(0)
-    inner = trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
-    trio.lowlevel.spawn_system_task(_copy_bridge, outer, inner)
-    return ours
-
-
-async def _copy_bridge(outer: TlsStream, inner: trio.SocketStream) -> None:
-    await copy_both_ways(outer, inner)

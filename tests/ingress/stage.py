@@ -1,0 +1,294 @@
+"""Ingress between a visitor in memory and an agent in memory: real connection, real mux, scripted target."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Any, cast
+
+import trio
+import trio.testing
+
+from relay.auth import Membership, Principal, PrincipalKind, Role
+from relay.errors import UnauthenticatedError
+from relay.ingress import Admission, Hosts, Ingress, IngressLimits, Shared
+from relay.routing import Route, RouteTable
+from relay.store import Cluster, Org
+from relay.telemetry import Telemetry
+from relay.transport import MuxStream, TlsStream, Tunnel
+from tests.transport.pair import tunnel_pair
+
+KEY = "sdk_good"
+HOST = "web--shop.preview.test"
+HOSTS = Hosts(preview="preview.test", api="api.test", app="app.test", tunnel="tunnel.test", proxy="proxy.test")
+ROUTE = Route(
+    org_id="o1",
+    org="acme",
+    cluster_id="c1",
+    cluster="staging",
+    workspace="shop",
+    endpoint="web",
+    target_host="web.shop.svc",
+    target_port=8080,
+    routing_key="key1",
+)
+Target = Callable[[MuxStream], Awaitable[None]]
+
+
+class VisitorStream(trio.abc.HalfCloseableStream):
+    """The relay's end of a visitor's connection: what ingress uses of a TlsStream."""
+
+    def __init__(self, stream: trio.StapledStream[Any, Any], server_name: str | None) -> None:
+        self._stream = stream
+        self.server_name = server_name
+        self.peer_address = ("192.0.2.7", 50000)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return bytes(await self._stream.receive_some(max_bytes))
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+@dataclass
+class Directory:
+    """Look-ups over values in memory."""
+
+    routes_by_name: dict[tuple[str, str], RouteTable] = field(default_factory=dict)
+    last_seen_at: float | None = None
+
+    def principal_nowait(self, api_key: str) -> Principal | None:
+        if api_key not in {KEY, "sdk_other"}:
+            return None
+        org_id, org = ("o1", "acme") if api_key == KEY else ("o2", "other")
+        membership = Membership(org_id=org_id, org=org, role=Role.MEMBER)
+        return Principal(kind=PrincipalKind.API_KEY, credential_id="k1", memberships=(membership,))
+
+    async def principal(self, api_key: str) -> Principal:
+        await trio.lowlevel.checkpoint()
+        raise UnauthenticatedError(f"the API key is unknown or was revoked ({len(api_key)} characters)")
+
+    def routes_nowait(self, org_id: str, workspace: str) -> RouteTable | None:
+        return self.routes_by_name.get((org_id, workspace))
+
+    async def routes(self, org_id: str, workspace: str) -> RouteTable | None:
+        await trio.lowlevel.checkpoint()
+        return self.routes_by_name.get((org_id, workspace))
+
+    async def org(self, name: str) -> Org | None:
+        await trio.lowlevel.checkpoint()
+        return Org(id="o1", name="acme", created_at=0.0) if name == "acme" else None
+
+    async def cluster(self, org_id: str, name: str) -> Cluster | None:
+        await trio.lowlevel.checkpoint()
+        if (org_id, name) != ("o1", "staging"):
+            return None
+        return Cluster(id="c1", org_id="o1", name="staging", created_at=0.0, last_seen_at=self.last_seen_at)
+
+
+@dataclass(frozen=True)
+class Status:
+    since: float | None
+
+
+@dataclass
+class Tunnels:
+    """One cluster with one tunnel, or none."""
+
+    tunnel: Tunnel | None = None
+    opened: list[MuxStream] = field(default_factory=list)
+
+    def pick(self, cluster_id: str) -> Tunnel | None:
+        return self.tunnel if cluster_id == "c1" else None
+
+    def status(self, cluster_id: str) -> Status:
+        return Status(since=None if cluster_id == "c1" else 0.0)
+
+
+class Visitor:
+    """The visitor's end: sends bytes, reads whole answers."""
+
+    def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
+        self.stream = stream
+        self.received = bytearray()
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def ask(self, data: bytes) -> "Answer":
+        await self.send(data)
+        return await self.answer(head_only=data.startswith(b"HEAD "))
+
+    async def answer(self, *, head_only: bool = False) -> "Answer":
+        while b"\r\n\r\n" not in self.received:
+            await self._more()
+        head, _, rest = bytes(self.received).partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        headers = [tuple(line.split(": ", 1)) for line in lines[1:]]
+        answer = Answer(int(lines[0].split(" ")[1]), cast("list[tuple[str, str]]", headers), b"")
+        self.received = bytearray(rest)
+        if head_only or answer.status < 200 or answer.status in {204, 304} or "established" in lines[0]:
+            return answer
+        if answer.get("transfer-encoding") == "chunked":
+            answer.body = await self._chunks()
+        elif (length := answer.get("content-length")) is not None:
+            while len(self.received) < int(length):
+                await self._more()
+            answer.body = bytes(self.received[: int(length)])
+            del self.received[: int(length)]
+        else:
+            answer.body = await self.rest()
+        return answer
+
+    async def rest(self) -> bytes:
+        """All that comes until the relay closes."""
+        while data := await self.stream.receive_some():
+            self.received += data
+        data, self.received = bytes(self.received), bytearray()
+        return data
+
+    async def _chunks(self) -> bytes:
+        body = b""
+        while True:
+            while b"\r\n" not in self.received:
+                await self._more()
+            line, _, rest = bytes(self.received).partition(b"\r\n")
+            size = int(line, 16)
+            self.received = bytearray(rest)
+            while len(self.received) < size + 2:
+                await self._more()
+            body += bytes(self.received[:size])
+            del self.received[: size + 2]
+            if size == 0:
+                return body
+
+    async def _more(self) -> None:
+        data = await self.stream.receive_some()
+        assert data, f"the relay closed after {bytes(self.received)!r}"
+        self.received += data
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def get(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def json(self) -> Mapping[str, Any]:
+        value: Mapping[str, Any] = json.loads(self.body)
+        return value
+
+
+@dataclass
+class Stage:
+    """Everything of one test."""
+
+    ingress: Ingress
+    shared: Shared
+    directory: Directory
+    tunnels: Tunnels
+    nursery: trio.Nursery
+    log: StringIO
+    target: Target
+    streams: list[MuxStream] = field(default_factory=list)
+    """Agent's ends of the streams that were opened, in order."""
+    dial: Callable[[MuxStream], None] = MuxStream.accept
+
+    def route(self, route: Route = ROUTE) -> None:
+        self.directory.routes_by_name[route.org_id, route.workspace] = RouteTable([route])
+
+    async def visitor(self, server_name: str | None = HOST) -> Visitor:
+        ours, theirs = trio.testing.memory_stream_pair()
+        # The attributes that ingress reads are there; a real TlsStream is for the tests with real TLS.
+        self.nursery.start_soon(self.ingress.serve, cast("TlsStream", VisitorStream(theirs, server_name)))
+        return Visitor(ours)
+
+    def on_stream(self, stream: MuxStream) -> None:
+        self.streams.append(stream)
+        self.nursery.start_soon(self._run_target, stream)
+
+    async def _run_target(self, stream: MuxStream) -> None:
+        self.dial(stream)
+        with suppress(trio.BrokenResourceError):  # tests look at what the visitor saw
+            await self.target(stream)
+
+
+@asynccontextmanager
+async def stage(target: Target, *, limits: IngressLimits | None = None) -> AsyncIterator[Stage]:
+    """Ingress with one workspace whose endpoint leads to `target`."""
+    async with tunnel_pair() as pair, trio.open_nursery() as nursery:
+        log = StringIO()
+        directory, tunnels = Directory(), Tunnels(pair.relay)
+        shared = Shared(
+            hosts=HOSTS,
+            limits=limits or IngressLimits(),
+            admission=Admission(directory, HOSTS.preview),
+            tunnels=tunnels,
+            telemetry=Telemetry(output=log),
+        )
+        ingress = Ingress(shared, api=_hello, app=_hello, accept_tunnel=_no_tunnels)
+        made = Stage(ingress, shared, directory, tunnels, nursery, log, target)
+        made.route()
+        pair.listener = made.on_stream
+        await nursery.start(ingress.run)
+        yield made
+        nursery.cancel_scope.cancel()
+
+
+async def _hello(scope: Any, receive: Any, send: Any) -> None:
+    body = (await receive())["body"]
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": scope["path"].encode() + b"|" + body})
+
+
+async def _no_tunnels(stream: TlsStream, initial: bytes) -> None:
+    await stream.send_all(b"handed over " + initial.split(b"\r\n")[0])
+
+
+def request(method: str = "GET", target: str = "/", *headers: str, host: str = HOST, key: str | None = KEY) -> bytes:
+    """A request head, with an API key unless told otherwise."""
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *headers]
+    if key is not None:
+        lines.append(f"signadot-api-key: {key}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+async def read_head(stream: MuxStream) -> bytes:
+    """What the target receives until a head is complete."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = await stream.receive_some()
+        if not more:
+            return data
+        data += more
+    return data
+
+
+def answering(*answers: bytes) -> Target:
+    """A target that gives these answers, one per request without body, then stays silent."""
+
+    async def target(stream: MuxStream) -> None:
+        for answer in answers:
+            if not await read_head(stream):
+                return
+            await stream.send_all(answer)
+        await trio.sleep_forever()
+
+    return target
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
