@@ -1,10 +1,13 @@
 """A small HTTP forward proxy that knows CONNECT and nothing else."""
 
 import base64
+import ssl
 from dataclasses import dataclass, field
 from functools import partial
 
 import trio
+
+from relay.transport import listen, serve_tls
 
 
 @dataclass
@@ -13,8 +16,12 @@ class ForwardProxyServer:
 
     credentials: str | None = None
     """`user:password` that it wants; None: anybody may connect."""
+    context: ssl.SSLContext | None = None
+    """Speaks TLS with it; None: plain."""
     status: bytes = b"200 Connection established"
     port: int = 0
+    addresses: dict[str, str] = field(default_factory=dict)
+    """Names that only the proxy can resolve, with their addresses."""
     asked: list[str] = field(default_factory=list)
     """Authorities it was asked for, in order."""
 
@@ -22,20 +29,27 @@ class ForwardProxyServer:
     def url(self) -> str:
         """As HTTPS_PROXY wants it."""
         credentials = "" if self.credentials is None else self.credentials + "@"
-        return f"http://{credentials}127.0.0.1:{self.port}"
+        scheme = "http" if self.context is None else "https"
+        return f"{scheme}://{credentials}127.0.0.1:{self.port}"
 
 
 async def serve_forward_proxy(
     server: ForwardProxyServer, *, task_status: trio.TaskStatus[ForwardProxyServer] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Serves on a free port of 127.0.0.1 until cancelled; started once `server.port` is known."""
+    if (context := server.context) is not None:
+        sockets = listen("127.0.0.1", 0)
+        server.port = sockets[0].getsockname()[1]
+        task_status.started(server)
+        await serve_tls(sockets, lambda: context, partial(_serve, server))
+        return
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     server.port = listeners[0].socket.getsockname()[1]
     task_status.started(server)
     await trio.serve_listeners(partial(_serve, server), listeners)
 
 
-async def _serve(server: ForwardProxyServer, visitor: trio.SocketStream) -> None:
+async def _serve(server: ForwardProxyServer, visitor: trio.abc.HalfCloseableStream) -> None:
     head = b""
     while b"\r\n\r\n" not in head:
         data = await visitor.receive_some(1)
@@ -53,7 +67,8 @@ async def _serve(server: ForwardProxyServer, visitor: trio.SocketStream) -> None
         await visitor.send_all(b"HTTP/1.1 " + server.status + b"\r\n\r\n")
         return
     host, _, port = authority.rpartition(":")
-    target = await trio.open_tcp_stream("127.0.0.1" if host.endswith("localhost") else host, int(port))
+    address = "127.0.0.1" if host.endswith("localhost") else server.addresses.get(host, host)
+    target = await trio.open_tcp_stream(address, int(port))
     async with target:
         await visitor.send_all(b"HTTP/1.1 " + server.status + b"\r\nVia: test\r\n\r\n")
         async with trio.open_nursery() as nursery:
@@ -61,7 +76,7 @@ async def _serve(server: ForwardProxyServer, visitor: trio.SocketStream) -> None
             nursery.start_soon(_copy, target, visitor)
 
 
-async def _copy(source: trio.SocketStream, sink: trio.SocketStream) -> None:
+async def _copy(source: trio.abc.ReceiveStream, sink: trio.abc.HalfCloseableStream) -> None:
     try:
         async for data in source:
             await sink.send_all(data)
