@@ -27,7 +27,7 @@ MAX_PENDING_LINES = 10_000  # beyond this the log is written at once: memory sta
 class AccessRecord(NamedTuple):
     """One finished exchange. Times in seconds, sizes in bytes of body.
 
-    `host` and `path` are what the visitor asked for, without the query (it may carry secrets of the app); org, cluster
+    `host` and `path` are what the visitor asked for, without query (it may carry secrets) or CONNECT target; org, cluster
     and workspace are opaque ids, because their names rest sealed in the database and logs are read by more people.
     """
 

@@ -263,6 +263,11 @@ class VisitorConnection:
         credential: str = "",
     ) -> None:
         """Counts and logs a finished exchange; called after the answer has left."""
+        host = path = ""
+        if head is not None and head.method == b"CONNECT":
+            host = self.shared.hosts.proxy  # what CONNECT names is a target, and targets rest sealed
+        elif head is not None:
+            host, path = head.host, head.target.partition(b"?")[0].decode("latin-1")
         self.shared.telemetry.exchange(
             kind,
             AccessRecord(
@@ -270,8 +275,8 @@ class VisitorConnection:
                 self.request_id,
                 self.peer,
                 "" if head is None else head.method.decode("latin-1"),
-                "" if head is None else head.host,
-                "" if head is None else head.target.partition(b"?")[0].decode("latin-1"),
+                host,
+                path,
                 status,
                 code,
                 received_bytes,
