@@ -109,6 +109,7 @@ class Limits(_Section):
     connections_per_address: PositiveInt = 1024
     requests_per_cluster: PositiveInt = 2048
     streams_per_tunnel: PositiveInt = 4096
+    keepalive_seconds: Annotated[float, Field(ge=1, le=300)] = 15
     receive_budget_bytes: PositiveInt = 64 * 1024 * 1024
     api_body_bytes: PositiveInt = 1024 * 1024
     drain_seconds: PositiveFloat = 30

@@ -1,0 +1,110 @@
+"""50 planted values: none may rest in clear in the database, or be said by logs and metrics."""
+
+import base64
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.deployment import Deployment
+from tests.support.processes import Running, run
+from tests.support.site import PROXY, SampleApp, preview
+
+pytestmark = pytest.mark.system
+
+EACH = 5
+
+
+def planted(kind: str) -> list[str]:
+    """Values that stand nowhere else."""
+    return [f"{kind}{secrets.token_hex(6)}" for _ in range(EACH)]
+
+
+@pytest.fixture
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with Deployment(tmp_path_factory.mktemp("secrets")) as deployment:
+        deployment.init()
+        yield deployment
+
+
+def forms(value: str) -> list[bytes]:
+    """How a value might stand in a file: as it is, in UTF-16, in base64 and in hexadecimal digits."""
+    plain = value.encode()
+    return [plain, plain.upper(), value.encode("utf-16-le"), base64.b64encode(plain)[:-4], plain.hex().encode()]
+
+
+def plant(relay: Deployment, sample: SampleApp) -> list[str]:
+    """Makes workspaces and tokens out of planted values, and visits them."""
+    kinds = ("repository", "branch", "commit", "words", "label", "image", "tag", "target", "header", "token")
+    values = {kind: planted(kind) for kind in kinds}
+    for number in range(EACH):
+        of = {kind: values[kind][number] for kind in kinds}
+        relay.api("POST", f"/clusters/{relay.cluster}/tokens", {"description": of["token"]})
+        spec = {
+            "cluster": relay.cluster,
+            "description": of["words"],
+            "labels": {"planted": of["label"]},
+            "images": [{"name": f"acme/{of['image']}", "newTag": of["tag"]}],
+            "github": {"repository": f"acme/{of['repository']}", "branch": of["branch"], "headCommit": of["commit"]},
+            "endpoints": [
+                {"name": "web", "target": f"http://127.0.0.1:{sample.port}"},
+                {"name": "hidden", "target": f"http://{of['target']}.shop.svc:8080"},
+            ],
+            "routingHeaders": [{"name": "x-variant", "value": of["header"]}],
+        }
+        relay.api("PUT", f"/workspaces/w{number}", {"spec": spec})
+        assert relay.api("GET", f"/workspaces/w{number}")["spec"]["description"] == of["words"]
+        shown = relay.ask(preview("web", f"w{number}"), "/headers")
+        assert ["x-variant", of["header"]] in shown.json()["headers"]
+        assert relay.ask(preview("hidden", f"w{number}")).status == 502
+        with relay.connect(PROXY) as visitor:
+            visitor.send(relay.tunnel_request(f"{of['target']}.shop.svc:8080"))
+            assert visitor.read_answer().status == 502
+    return [value for kind in kinds for value in values[kind]]
+
+
+def hits(values: list[str], data: bytes, place: str) -> list[str]:
+    return [f"{value} in {place}" for value in values if any(form in data for form in forms(value))]
+
+
+def metrics(relay: Deployment) -> bytes:
+    done = run("curl", "--silent", "--fail", f"http://127.0.0.1:{relay.metrics_port}/metrics")
+    assert "signadot_requests_total" in done.stdout
+    return done.stdout.encode()
+
+
+def test_planted_values_are_found_nowhere_outside(relay: Deployment, sample: SampleApp) -> None:
+    process = relay.start_relay()
+    relay.start_agent()
+    values = plant(relay, sample)
+    assert len(values) == 50
+    found = hits(values, metrics(relay), "metrics") + _on_disk(relay, values)  # while it runs, with its WAL
+    process.kill()  # so that the WAL is left as it is
+    found += _on_disk(relay, values)
+    again = relay.start_relay()
+    assert relay.api("GET", "/workspaces/w0")["spec"]["labels"]["planted"] in values
+    assert again.stop() == 0
+    found += _on_disk(relay, values) + _said(process, values) + _said(again, values)
+    assert found == []
+
+
+def test_secrets_are_said_by_no_log_and_stand_in_no_database(relay: Deployment, sample: SampleApp) -> None:
+    process = relay.start_relay()
+    token, _ = relay.add_cluster(relay.cluster)
+    agent = relay.start_agent(token=token)
+    relay.apply("shop", web=sample.port)
+    assert relay.ask(preview("web", "shop"), "/headers?password=hunter2").status == 200
+    assert process.stop() == 0
+    values = [relay.api_key, token, (relay.folder / "master.key").read_text().strip(), "hunter2"]
+    assert _on_disk(relay, values) + _said(process, values) + _said(agent, values) == []
+
+
+def _on_disk(relay: Deployment, values: list[str]) -> list[str]:
+    files = list(relay.folder.glob("relay.db*"))
+    assert files
+    return [hit for path in files for hit in hits(values, path.read_bytes(), path.name)]
+
+
+def _said(process: Running, values: list[str]) -> list[str]:
+    assert process.output
+    return hits(values, process.output.encode(), f"output of {process.name}")
