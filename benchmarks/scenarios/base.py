@@ -10,7 +10,7 @@ from benchmarks.cpu import CpuSample, CpuUse
 from benchmarks.load import children_seconds, wrk_command
 from benchmarks.machine import environment
 from benchmarks.peers import LivePeer
-from benchmarks.placement import ROLES, Placement
+from benchmarks.placement import ROLES, Placement, Role
 from benchmarks.processes import BenchmarkError, Ground, run
 from benchmarks.target import Target
 
@@ -132,7 +132,7 @@ def shares(use: CpuUse) -> dict[str, float | None]:
     return {**values, "others_share": 100 * use.others}
 
 
-def bottleneck(use: CpuUse, placement: Placement) -> str | None:
+def bottleneck(use: CpuUse, placement: Placement) -> Role | None:
     """What held the throughput back: a role, or None when every core had time left.
 
     The core with `front` is asked first. On another core that is full it is the role that used most of it.
@@ -140,7 +140,8 @@ def bottleneck(use: CpuUse, placement: Placement) -> str | None:
     for role in ROLES:
         sharing = placement.sharing(role)
         if sum(use.share(other) for other in sharing) >= FULL:
-            return "front" if "front" in sharing and use.share("front") > 0 else max(sharing, key=use.share)
+            busiest: Role = max(sharing, key=use.share)
+            return "front" if "front" in sharing and use.share("front") > 0 else busiest
     return None
 
 
@@ -151,8 +152,8 @@ def explain_limit(run: Run, use: CpuUse) -> bool:
     if limit == "load":
         run.remark(f"the load generator was the bottleneck ({use.share('load'):.0%} of its core), so no throughput")
         return True
-    if limit is not None and limit != "front":
-        names = ", ".join(f"{role} {use.share(role):.0%}" for role in placement.sharing("load") if role in use.spent)
+    if limit is not None and limit != "front" and "front" in use.spent:
+        names = ", ".join(f"{role} {use.share(role):.0%}" for role in placement.sharing(limit) if role in use.spent)
         run.remark(f"the core shared by {names} was full first: the front could carry more")
     return False
 
