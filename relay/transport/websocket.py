@@ -2,6 +2,7 @@
 
 from typing import Final, cast
 
+import structlog
 import trio
 import trio_websocket
 
@@ -19,6 +20,8 @@ CLOSE_SECONDS: Final = 2.0
 """For the closing handshake."""
 UNSUPPORTED_DATA: Final = 1003
 """Close code for a text message (RFC 6455 7.4.1)."""
+
+log = structlog.get_logger("websocket")
 
 
 class WebSocketStream(trio.abc.Stream):
@@ -81,6 +84,40 @@ class WebSocketStream(trio.abc.Stream):
             await self._connection.aclose(code, reason)
 
 
+class _Handshake:
+    """An opening handshake, with the library's reading task kept apart.
+
+    That task raises a refusal into its nursery, and when it cannot read what comes it ends while the handshake waits
+    for ever: here both end the handshake, and nothing else.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = trio.CancelScope()
+        """Whatever waits for the handshake runs in it."""
+        self.begun = trio.Event()
+        """Set when the nursery that `read` gives is about to be used."""
+        self.problem = "it ended before it was done"
+
+    async def read(self, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+        """Gives the nursery for the reading task, and stays as long as that task."""
+        try:
+            async with trio.open_nursery() as nursery:
+                task_status.started(nursery)
+                await self.begun.wait()
+        except* trio_websocket.ConnectionRejected as refusals:
+            (self.problem,) = map(_refusal, refusals.exceptions)
+        except* Exception as faults:  # noqa: BLE001 - the library's own, over bytes that it did not expect
+            self.problem = str(faults.exceptions[0])
+            log.info("websocket reader ended", reason=self.problem)
+        finally:
+            self.waiting.cancel()
+
+
+def _refusal(error: Exception) -> str:
+    assert isinstance(error, trio_websocket.ConnectionRejected)  # noqa: S101 - for the type checker
+    return f"refused with status {error.status_code}"
+
+
 async def connect_websocket(
     stream: trio.abc.Stream, *, nursery: trio.Nursery, host: str, path: str = PATH, subprotocol: str = SUBPROTOCOL
 ) -> WebSocketStream:
@@ -88,9 +125,13 @@ async def connect_websocket(
 
     Raises ConnectionError with a sentence when the server refuses.
     """
-    try:
+    handshake = _Handshake()
+    reading = await nursery.start(handshake.read)
+    connection = None
+    with handshake.waiting:
+        handshake.begun.set()
         connection = await trio_websocket.wrap_client_stream(
-            nursery,
+            reading,
             cast("trio.SocketStream", stream),  # it only needs the verbs of a trio.abc.Stream
             host,
             path,
@@ -98,12 +139,8 @@ async def connect_websocket(
             max_message_size=MAX_MESSAGE_BYTES,
             receive_buffer_size=RECEIVE_BYTES,
         )
-    except trio_websocket.ConnectionRejected as error:
-        raise ConnectionError(f"{host} refused the WebSocket with status {error.status_code}") from error
-    except trio_websocket.HandshakeError as error:
-        raise ConnectionError(f"{host} does not take WebSockets: {error}") from error
-    except trio_websocket.ConnectionClosed as error:
-        raise ConnectionError(f"{host} closed the connection during the WebSocket handshake") from error
+    if connection is None or connection.closed is not None:
+        raise ConnectionError(f"the WebSocket handshake with {host} failed: {handshake.problem}")
     if connection.subprotocol != subprotocol:
         await connection.aclose()
         raise ConnectionError(f"{host} does not speak {subprotocol}")
@@ -123,11 +160,20 @@ async def accept_websocket(
     A request for another path or without the subprotocol is answered 404 or 400. Raises ConnectionError then, and for
     anything that is not a WebSocket handshake.
     """
-    transport = PrefixedStream(initial, stream) if initial else stream
-    try:
+    handshake = _Handshake()
+    reading = await nursery.start(handshake.read)
+    request = None
+    with handshake.waiting:
+        handshake.begun.set()
         request = await trio_websocket.wrap_server_stream(
-            nursery, transport, max_message_size=MAX_MESSAGE_BYTES, receive_buffer_size=RECEIVE_BYTES
+            reading,
+            PrefixedStream(initial, stream) if initial else stream,
+            max_message_size=MAX_MESSAGE_BYTES,
+            receive_buffer_size=RECEIVE_BYTES,
         )
+    if request is None:
+        raise ConnectionError(f"the WebSocket handshake failed: {handshake.problem}")
+    try:
         if request.path != path:
             await request.reject(404)
             raise ConnectionError(f"a WebSocket was asked for at {request.path}")
