@@ -134,9 +134,7 @@ class _Parts:
         self._acceptor = TunnelAcceptor(
             self._registry,
             self._lookups.agent_identity,
-            limits=Limits(
-                max_streams=limits.streams_per_tunnel, ping_interval_seconds=limits.keepalive_seconds
-            ),
+            limits=Limits(max_streams=limits.streams_per_tunnel, ping_interval_seconds=limits.keepalive_seconds),
             budget=ReceiveBudget(limits.receive_budget_bytes),
             process_id=secrets.token_hex(4),
         )

@@ -6,16 +6,23 @@ from typing import Protocol
 from relay.auth import Action, Membership, Principal, permits
 from relay.errors import ClusterOfflineError, ForbiddenError, NotFoundError, UnauthenticatedError
 from relay.http1 import RequestHead
+from relay.ingress.headers import target_host
+from relay.ingress.pool import PoolKey
 from relay.ingress.settings import ClusterStatus
 from relay.routing import PreviewHost, Route, RouteTable, parse_preview_host
 from relay.store import Cluster, Org
 
 API_KEY_HEADER = b"signadot-api-key"
+ADMITTED_SECONDS = 60.0  # a key in use is noted in the store at least this often
 SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})  # RFC 9110 9.2.1
 
 
 class Directory(Protocol):
     """Look-ups that ingress needs; a `*_nowait` answers from the cache or gives None."""
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change of a credential or a route that the directory hears of."""
 
     def principal_nowait(self, api_key: str) -> Principal | None:
         """The principal of a key that was seen lately."""
@@ -36,13 +43,33 @@ class Directory(Protocol):
         """The org's cluster of that name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """A request that may go on."""
+    """A request that may go on, and further ones of its connection that ask the same with the same credential."""
 
     route: Route
     principal: Principal | None
     """None for a public endpoint."""
+    api_key: bytes | None
+    """The credential that was presented; None where none was needed, and then every request is decided anew."""
+    host: str
+    generation: int
+    """Of the directory, when the decision began; any change makes it count for nothing."""
+    until: float
+    """On the clock of the connections' deadlines."""
+    pool_key: PoolKey
+    target_host: bytes | None
+    """Host as the target sees it; None for the visitor's own."""
+
+    def covers(self, head: RequestHead, generation: int, now: float) -> bool:
+        """Whether a further request of the same connection is admitted by this decision."""
+        return (
+            self.api_key is not None
+            and head.fields.get(API_KEY_HEADER) == self.api_key
+            and head.host == self.host
+            and self.generation == generation
+            and now < self.until
+        )
 
 
 class Admission:
@@ -52,19 +79,32 @@ class Admission:
         self._directory = directory
         self._domain = preview_domain
 
-    async def preview(self, head: RequestHead) -> Admitted:
+    async def preview(self, head: RequestHead, earlier: Admitted | None, now: float) -> Admitted:
         """Authenticates first, then looks the host up among the principal's orgs.
 
-        Raises UnauthenticatedError, ForbiddenError or NotFoundError.
+        `earlier` is the connection's last decision. Raises UnauthenticatedError, ForbiddenError or NotFoundError.
         """
+        generation = self._directory.generation
+        if earlier is not None and earlier.covers(head, generation, now):
+            _check_origin(head, earlier.route)
+            return earlier
         api_key = head.get(API_KEY_HEADER)
         if api_key is None:
-            return await self._without_credential(head)
-        principal = await self._principal(api_key)
-        host = parse_preview_host(head.host, self._domain)
-        route = await self._route(host, principal)
-        _check_origin(head, route)
-        return Admitted(route, principal)
+            principal, route = None, await self._without_credential(head)
+        else:
+            principal = await self._principal(api_key)
+            route = await self._route(parse_preview_host(head.host, self._domain), principal)
+            _check_origin(head, route)
+        return Admitted(
+            route=route,
+            principal=principal,
+            api_key=api_key,
+            host=head.host,
+            generation=generation,
+            until=now + ADMITTED_SECONDS,
+            pool_key=PoolKey(route.cluster_id, route.routing_key, route.target_host, route.target_port),
+            target_host=target_host(route),
+        )
 
     async def connect(self, head: RequestHead) -> tuple[Principal, Cluster]:
         """Authenticates a CONNECT and finds the cluster it names. Raises as `preview` does."""
@@ -112,7 +152,7 @@ class Admission:
             table = await self._directory.routes(org_id, host.workspace)
         return None if table is None else table.lookup(host.endpoint)
 
-    async def _without_credential(self, head: RequestHead) -> Admitted:
+    async def _without_credential(self, head: RequestHead) -> Route:
         """A public endpoint, or a preflight that the endpoint passes; only the hostname that names the org tells which.
 
         Everything else is refused alike, whether the preview exists or not.
@@ -129,7 +169,7 @@ class Admission:
         if route is None:
             raise refusal
         if route.visibility == "public" or (is_preflight(head) and route.preflight == "pass"):
-            return Admitted(route, None)
+            return route
         raise refusal
 
 

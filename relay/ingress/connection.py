@@ -10,9 +10,9 @@ import trio
 
 from relay.errors import BadRequestError, RelayError
 from relay.http1 import RequestHead, read_request_head
-from relay.ingress.admission import Admission
+from relay.ingress.admission import Admission, Admitted
 from relay.ingress.answers import refusal
-from relay.ingress.deadlines import Phase, Watchdog
+from relay.ingress.deadlines import SWEEP_SECONDS, Phase, Watchdog
 from relay.ingress.errors import HeadTimeoutError, TargetTimeoutError
 from relay.ingress.pool import StreamPool
 from relay.ingress.settings import Hosts, IngressLimits, Tunnels
@@ -71,6 +71,8 @@ class VisitorConnection:
         self.buffer = bytearray()
         """Bytes that were received and not yet used."""
         self.pool = StreamPool()
+        self.admitted: Admitted | None = None
+        """The last decision about a preview request, for the next one."""
         self.scope = trio.CancelScope()
         self.phase = Phase.HEAD
         self.deadline = 0.0
@@ -120,7 +122,7 @@ class VisitorConnection:
     def enter(self, phase: Phase, seconds: float) -> None:
         """Says what is waited for now, and for how long at most."""
         self.phase = phase
-        self.deadline = trio.current_time() + seconds
+        self.deadline = self.shared.watchdog.now + SWEEP_SECONDS + seconds
 
     def sweep(self, now: float) -> None:
         """See `Watched.sweep`; also begins to watch for the visitor's departure in long exchanges."""
@@ -139,7 +141,7 @@ class VisitorConnection:
 
     def target_awaited(self) -> None:
         """From now on only the target is waited for, so that nobody reads from the visitor."""
-        self._waiting_since = trio.current_time()
+        self._waiting_since = self.shared.watchdog.now
 
     async def reading_again(self) -> None:
         """Ends what `target_awaited` began: reading from the visitor is the caller's again."""

@@ -26,8 +26,7 @@ from relay.ingress.admission import Admitted
 from relay.ingress.connection import READ_BYTES, VisitorConnection
 from relay.ingress.deadlines import Phase
 from relay.ingress.errors import OverloadedError, TargetClosedError, target_error
-from relay.ingress.headers import added_headers, dropped_names, target_host
-from relay.ingress.pool import PoolKey
+from relay.ingress.headers import added_headers, dropped_names
 from relay.ingress.raw import copy_raw
 from relay.mux import ResetCode
 from relay.transport import MuxStream
@@ -42,7 +41,8 @@ async def forward(connection: VisitorConnection, head: RequestHead) -> bool:
 
     Raises RelayError for what is to be refused, as long as nothing of an answer has left.
     """
-    admitted = await connection.shared.admission.preview(head)
+    admission, now = connection.shared.admission, connection.shared.watchdog.now
+    connection.admitted = admitted = await admission.preview(head, connection.admitted, now)
     in_flight = connection.shared.in_flight
     cluster_id = admitted.route.cluster_id
     if in_flight[cluster_id] >= connection.limits.requests_per_cluster:
@@ -60,11 +60,11 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
+        "_admitted",
         "_connection",
         "_has_body",
         "_head",
         "_key",
-        "_principal",
         "_received_bytes",
         "_request_done",
         "_route",
@@ -75,12 +75,11 @@ class Exchange:
     )
 
     def __init__(self, connection: VisitorConnection, head: RequestHead, admitted: Admitted) -> None:
-        route = admitted.route
         self._connection = connection
         self._head = head
-        self._route = route
-        self._principal = admitted.principal
-        self._key = PoolKey(route.cluster_id, route.routing_key, route.target_host, route.target_port)
+        self._admitted = admitted
+        self._route = admitted.route
+        self._key = admitted.pool_key
         self._stream: MuxStream | None = None
         self._has_body = head.has_body
         self._request_done = not self._has_body
@@ -109,7 +108,11 @@ class Exchange:
     async def _open(self, *, pooled: bool) -> tuple[MuxStream, bool]:
         """A stream to the target, with whether it has been used before. Raises ClusterOfflineError."""
         repeatable = self._head.method in IDEMPOTENT_METHODS and not self._has_body
-        stream = self._connection.pool.take(self._key, repeatable=repeatable) if pooled else None
+        stream = (
+            self._connection.pool.take(self._key, now=self._connection.shared.watchdog.now, repeatable=repeatable)
+            if pooled
+            else None
+        )
         if stream is not None:
             self._stream = stream
             return stream, True
@@ -126,7 +129,7 @@ class Exchange:
     def _request_bytes(self) -> bytes:
         return forward_request_head(
             self._head,
-            host=target_host(self._head, self._route),
+            host=self._admitted.target_host or self._head.fields[b"host"],
             set_headers=added_headers(
                 self._head, self._route, peer=self._connection.peer, request_id=self._connection.request_id
             ),
@@ -281,7 +284,7 @@ class Exchange:
         """Keeps the stream for the connection's next request, when both messages ended where they should."""
         stream = self._stream
         if stream is not None and self._request_done and response.keep_alive and not reader.leftover:
-            self._connection.pool.put(self._key, stream)
+            self._connection.pool.put(self._key, stream, now=self._connection.shared.watchdog.now)
             self._stream = None
 
     async def _switch(self, response: ResponseHead, rest: bytes) -> bool:
@@ -297,7 +300,7 @@ class Exchange:
         return False
 
     def _record(self, status: int) -> None:
-        route, principal = self._route, self._principal
+        route, principal = self._route, self._admitted.principal
         self._connection.record(
             "preview",
             self._head,

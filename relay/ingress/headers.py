@@ -7,20 +7,24 @@ from relay.http1 import RequestHead, has_traceparent, merge_routing_headers
 from relay.routing import Route
 
 HTTP_PORT = 80
+NONE: Collection[bytes] = ()
 
 
-def target_host(head: RequestHead, route: Route) -> bytes:
-    """The Host that the target sees: its own, or the visitor's where the endpoint says so."""
+def target_host(route: Route) -> bytes | None:
+    """The Host that the target sees: its own; None where the endpoint wants the visitor's."""
     if route.host_header == "visitor":
-        return head.fields[b"host"]
+        return None
     name = f"[{route.target_host}]" if ":" in route.target_host else route.target_host
     return (name if route.target_port == HTTP_PORT else f"{name}:{route.target_port}").encode()
 
 
 def dropped_names(head: RequestHead, route: Route) -> Collection[bytes]:
     """Inbound headers that the relay sets anew for this route, beside those it always sets."""
+    broken_trace = b"traceparent" in head.fields and not has_traceparent(head)
+    if not (broken_trace or route.routing_headers):
+        return NONE
     names = [name.encode("latin-1") for name, _ in route.routing_headers]
-    if b"traceparent" in head.fields and not has_traceparent(head):
+    if broken_trace:
         names.append(b"traceparent")
     return names
 

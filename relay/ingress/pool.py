@@ -5,8 +5,6 @@ They are never shared between connections: whatever one visitor could do to a st
 
 from typing import NamedTuple
 
-import trio
-
 from relay.mux import ResetCode
 from relay.transport import MuxStream
 
@@ -29,23 +27,25 @@ class StreamPool:
     def __init__(self) -> None:
         self._idle: dict[PoolKey, tuple[MuxStream, float]] = {}
 
-    def take(self, key: PoolKey, *, repeatable: bool) -> MuxStream | None:
+    def take(self, key: PoolKey, *, now: float, repeatable: bool) -> MuxStream | None:
         """An idle stream that still looks alive. A request that must not be sent twice gets only a fresh one."""
         found = self._idle.pop(key, None)
         if found is None:
             return None
         stream, since = found
-        if stream.reusable and (repeatable or trio.current_time() - since < FRESH_SECONDS):
+        stream.idle = False
+        if stream.reusable and (repeatable or now - since < FRESH_SECONDS):
             return stream
         stream.reset(ResetCode.NO_ERROR)
         return None
 
-    def put(self, key: PoolKey, stream: MuxStream) -> None:
+    def put(self, key: PoolKey, stream: MuxStream, *, now: float) -> None:
         """Keeps a stream whose last exchange was accounted for to the byte on both sides."""
         if len(self._idle) >= MAX_IDLE or key in self._idle:
             stream.reset(ResetCode.NO_ERROR)
             return
-        self._idle[key] = (stream, trio.current_time())
+        stream.idle = True
+        self._idle[key] = (stream, now)
 
     def close(self) -> None:
         """Ends all idle streams."""

@@ -43,6 +43,8 @@ class Lookups:
         self._orgs: FlightCache[str, Org] = _cache(WORKSPACES, clock)
         self._used_keys: set[str] = set()
         self._used_tokens: set[str] = set()
+        self.generation = 0
+        """Grows with every change that was heard of: whoever keeps an answer compares it."""
         database.subscribe(self._forget)
 
     def principal_nowait(self, api_key: str) -> Principal | None:
@@ -123,6 +125,7 @@ class Lookups:
         return hashlib.blake2b(credential.encode("utf-8", "replace"), key=self._hash_key, digest_size=16).digest()
 
     def _forget(self, change: Change) -> None:
+        self.generation += 1
         match change.kind:
             case "api_key":
                 self._principals.forget_if(lambda principal: principal.credential_id == change.id)

@@ -145,7 +145,10 @@ class TlsStream(trio.abc.HalfCloseableStream):
         if self._unwrapped:
             return 0  # both sides have sent close_notify
         try:
-            return self._read(size, buffer)
+            got = self._read(size, buffer)
+            # A record that ends short of both bounds is read to its end, and it is likely the last one: waiting first
+            # costs less than asking OpenSSL for nothing, and loses nothing, as it never reads ahead of a record.
+            self._drained = 0 < got < min(size, RECORD_BYTES)
         except ssl.SSLWantReadError:
             self._drained = True
             return -1
@@ -153,6 +156,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
             return 0
         except (OSError, ValueError) as error:
             raise self._failure(error) from error
+        return got
 
     # -- sending
 

@@ -66,9 +66,11 @@ class Directory:
 
     routes_by_name: dict[tuple[str, str], RouteTable] = field(default_factory=dict)
     last_seen_at: float | None = None
+    generation: int = 0
+    revoked: bool = False
 
     def principal_nowait(self, api_key: str) -> Principal | None:
-        if api_key not in {KEY, "sdk_other"}:
+        if self.revoked or api_key not in {KEY, "sdk_other"}:
             return None
         org_id, org = ("o1", "acme") if api_key == KEY else ("o2", "other")
         membership = Membership(org_id=org_id, org=org, role=Role.MEMBER)
@@ -210,6 +212,7 @@ class Stage:
 
     def route(self, route: Route = ROUTE) -> None:
         self.directory.routes_by_name[route.org_id, route.workspace] = RouteTable([route])
+        self.directory.generation += 1
 
     async def visitor(self, server_name: str | None = HOST) -> Visitor:
         ours, theirs = trio.testing.memory_stream_pair()

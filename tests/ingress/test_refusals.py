@@ -63,6 +63,23 @@ async def test_a_wrong_key_is_refused_and_the_connection_goes_on() -> None:
         assert (await visitor.ask(request())).status == 200
 
 
+async def test_a_revoked_key_is_refused_at_the_next_request_of_a_connection() -> None:
+    async with stage(answering(OK)) as made:
+        visitor = await made.visitor()
+        assert (await visitor.ask(request())).status == 200
+        made.directory.revoked = True
+        made.directory.generation += 1
+        assert (await visitor.ask(request())).status == 401
+
+
+async def test_another_key_on_the_same_connection_is_decided_anew() -> None:
+    async with stage(answering(OK)) as made:
+        visitor = await made.visitor()
+        assert (await visitor.ask(request())).status == 200
+        assert (await visitor.ask(request(key="sdk_other"))).status == 404
+        assert (await visitor.ask(request(key=None))).status == 401
+
+
 async def test_a_preflight_without_credential_passes_only_where_the_endpoint_says_so() -> None:
     async with stage(answering(OK)) as made:
         visitor = await made.visitor(ORG_HOST)
