@@ -164,3 +164,41 @@ async def test_the_end_of_the_tunnel_fails_a_waiting_open() -> None:
             nursery.start_soon(fails)
             await trio.testing.wait_all_tasks_blocked()
             pair.relay.close()
+
+
+async def test_cancelling_a_task_that_waits_for_the_dial_leaves_the_stream_sound() -> None:
+    async with tunnel_pair() as pair:
+        ours, theirs = await pair.stream(accept=False)
+        opened: list[str] = []
+
+        async def wait() -> None:
+            await ours.wait_opened()
+            opened.append("opened")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            async with trio.open_nursery() as given_up:
+                given_up.start_soon(ours.wait_opened)
+                await trio.testing.wait_all_tasks_blocked()
+                given_up.cancel_scope.cancel()
+            assert opened == []
+            theirs.accept()
+        assert opened == ["opened"]
+        await theirs.send_all(b"sound")
+        assert await ours.receive_some() == b"sound"
+
+
+async def test_cancelling_a_task_that_waits_for_room_leaves_the_stream_sound() -> None:
+    async with tunnel_pair() as pair:
+        ours, theirs = await pair.stream()
+        sent = 0
+        while ours.send_nowait(bytes(65536)):
+            sent += 65536
+            await trio.testing.wait_all_tasks_blocked()
+        sent += 65536
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ours.wait_send_room)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        await ours.send_eof()
+        assert sum([len(data) async for data in theirs]) == sent

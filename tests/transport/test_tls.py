@@ -3,12 +3,14 @@
 import hashlib
 import socket
 import ssl
+from functools import partial
 
 import pytest
 import trio
 import trio.testing
 
-from relay.transport import TlsStream, accept_tls
+from relay.transport import TlsStream, accept_tls, connect_tls
+from relay.transport.tls import connect_tcp
 from relay.transport.tls_stream import start_tls
 from tests.transport.pair import SERVER_NAME, client_context, server_context, tls_pair
 
@@ -182,3 +184,83 @@ async def test_a_certificate_for_another_name_or_of_a_stranger_is_refused() -> N
             nursery.start_soon(accept)
             with pytest.raises(ssl.SSLCertVerificationError):
                 await start_tls(ours, context, ("", 0), name)
+
+
+async def test_an_end_by_force_is_no_end_in_order_for_the_peer() -> None:
+    client, server = await tls_pair()
+    await client.send_all(b"half an ans")
+    await trio.aclose_forcefully(client)
+    assert await server.receive_some() == b"half an ans"
+    with pytest.raises(trio.BrokenResourceError):
+        await server.receive_some()
+    await server.aclose()
+
+
+@pytest.mark.parametrize("server_side", [False, True])
+async def test_a_cancelled_handshake_closes_the_connection(*, server_side: bool) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                if server_side:
+                    nursery.start_soon(accept_tls, ours, server_context(), ("", 0))
+                else:
+                    nursery.start_soon(start_tls, ours, client_context(), ("", 0), SERVER_NAME)
+                await trio.testing.wait_all_tasks_blocked()
+                scope.cancel()
+        theirs.settimeout(5)
+        while theirs.recv(65536):
+            pass
+
+
+class ResolverThatNeverAnswers(trio.abc.HostnameResolver):
+    async def getaddrinfo(self, *_: object, **__: object) -> list[object]:  # type: ignore[override]
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def getnameinfo(self, *_: object) -> tuple[str, str]:
+        raise AssertionError
+
+
+async def test_local_names_mean_this_machine_and_are_never_looked_up() -> None:
+    trio.socket.set_custom_hostname_resolver(ResolverThatNeverAnswers())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        for name in ("localhost", "tunnel.localhost", "Tunnel.LocalHost."):
+            with trio.fail_after(5):
+                connection, address = await connect_tcp(name, port)
+            assert address == ("127.0.0.1", port)
+            connection.close()
+
+
+async def test_dialling_gives_up_in_time_whatever_it_waits_for(autojump_clock: trio.testing.MockClock) -> None:
+    trio.socket.set_custom_hostname_resolver(ResolverThatNeverAnswers())
+    began = trio.current_time()
+    with pytest.raises(TimeoutError, match=r"relay\.example:443 did not answer within 10 s"):
+        await connect_tls("relay.example", 443, context=client_context())
+    assert 10 <= trio.current_time() - began < 11
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_given_up_and_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with pytest.raises(TimeoutError, match="did not answer"):
+            await connect_tls("localhost", listener.getsockname()[1], context=client_context(), timeout_seconds=0.05)
+        accepted, _ = listener.accept()
+        accepted.settimeout(5)
+        with accepted:
+            while accepted.recv(65536):
+                pass
+
+
+async def test_cancelling_a_dial_closes_what_it_has_opened() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with trio.open_nursery() as nursery:
+            port = listener.getsockname()[1]
+            nursery.start_soon(partial(connect_tls, "localhost", port, context=client_context()))
+            accepted, _ = await trio.to_thread.run_sync(listener.accept)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        accepted.settimeout(5)
+        with accepted:
+            while accepted.recv(65536):
+                pass

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 import trio
+import trio.testing
 
-from relay.errors import TunnelClosedError, UnauthenticatedError
+from relay.errors import StoreUnavailableError, TunnelClosedError, UnauthenticatedError
 from relay.mux import CloseCode, Role
 from relay.transport import MuxStream, TlsStream, Tunnel, connect_tls, connect_websocket, listen, parse_proxy, serve_tls
-from relay.tunnels import Registry, TunnelAcceptor
+from relay.tunnels import Authenticate, Registry, TunnelAcceptor
 from tests.support.forward_proxy import ForwardProxyServer, serve_forward_proxy
 from tests.transport.pair import HELLO, SERVER_NAME, client_context, server_context
 
@@ -41,7 +42,7 @@ class Relay:
 
 
 @asynccontextmanager
-async def running_relay() -> AsyncIterator[Relay]:
+async def running_relay(authenticate: Authenticate = authenticate) -> AsyncIterator[Relay]:
     registry = Registry()
     results: list[str] = []
     acceptor = TunnelAcceptor(registry, authenticate, process_id="relay-1", on_login=results.append)
@@ -154,3 +155,87 @@ async def test_the_same_agent_logging_in_again_replaces_its_tunnel() -> None:
         assert goaway.code == CloseCode.REPLACED
         assert relay.registry.status("cluster-1").tunnels == 1
         await exchange(relay)
+
+
+class SlowLookup:
+    """A look-up of tokens that is under way until `answer` is set."""
+
+    def __init__(self) -> None:
+        self.asked = trio.Event()
+        self.answer = trio.Event()
+
+    async def __call__(self, token: str) -> Identity:
+        self.asked.set()
+        await self.answer.wait()
+        return await authenticate(token)
+
+
+async def fails_to_log_in(agent: Tunnel, reason: str) -> None:
+    with pytest.raises(TunnelClosedError, match=reason):
+        await agent.run()
+
+
+async def test_a_token_revoked_while_it_is_looked_up_lets_nobody_in() -> None:
+    lookup = SlowLookup()
+    async with running_relay(lookup) as relay:
+        agent = Tunnel(await dial(relay, "tls"), Role.AGENT, hello=HELLO, on_stream=lambda _: None)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fails_to_log_in, agent, "revoked")
+            await lookup.asked.wait()
+            assert relay.acceptor.close_by_token("token-1") == 0  # it is not registered yet
+            lookup.answer.set()
+        assert agent.end is not None
+        assert agent.end.code == CloseCode.UNAUTHENTICATED
+        assert relay.results == ["unauthenticated"]
+        assert len(relay.registry) == 0
+
+
+async def test_an_agent_that_leaves_while_its_token_is_looked_up_is_not_registered() -> None:
+    lookup = SlowLookup()
+    async with running_relay(lookup) as relay:
+        stream = await dial(relay, "tls")
+        agent = Tunnel(stream, Role.AGENT, hello=HELLO, on_stream=lambda _: None)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fails_to_log_in, agent, "changed its mind")
+            await lookup.asked.wait()
+            agent.close(CloseCode.SHUTDOWN, "changed its mind")
+        lookup.answer.set()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert relay.results == []
+        assert len(relay.registry) == 0
+
+
+async def test_an_agent_is_told_when_its_token_cannot_be_checked_now() -> None:
+    async def fail(_: str) -> Identity:
+        await trio.lowlevel.checkpoint()
+        raise StoreUnavailableError("the database is locked")
+
+    async with running_relay(fail) as relay:
+        agent = Tunnel(await dial(relay, "tls"), Role.AGENT, hello=HELLO, on_stream=lambda _: None)
+        await fails_to_log_in(agent, "cannot check tokens now")
+        assert agent.end is not None
+        assert agent.end.code == CloseCode.INTERNAL
+        assert agent.end.retry_after_seconds == 30  # a fault of ours: not all agents at once
+        assert relay.results == ["unavailable"]
+
+
+async def test_a_transport_that_ends_without_a_hello_is_counted() -> None:
+    async with running_relay() as relay:
+        for way in ("tls", "websocket"):
+            stream = await dial(relay, way)
+            await stream.aclose()
+        while len(relay.results) < 2:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        assert relay.results == ["no_hello", "no_hello"]
+
+
+async def test_stopping_the_acceptor_says_goodbye_and_empties_the_registry() -> None:
+    async with trio.open_nursery() as nursery, running_relay() as relay:
+        agent = Tunnel(await dial(relay, "tls"), Role.AGENT, hello=HELLO, on_stream=lambda _: None)
+        await nursery.start(agent.run)
+        relay.nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await agent.closed()
+        assert agent.goaway_received is not None
+        assert agent.goaway_received.code == CloseCode.SHUTDOWN
+    assert len(relay.registry) == 0
