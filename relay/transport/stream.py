@@ -36,6 +36,10 @@ class Carrier(Protocol):
     def session(self) -> Session:
         """The state that the stream belongs to."""
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the peer has said that the tunnel will end."""
+
     def flush(self) -> None:
         """Has queued frames sent in the next pass of the scheduler."""
 
@@ -66,6 +70,7 @@ class MuxStream(trio.abc.HalfCloseableStream):
         "_sending",
         "_session",
         "host",
+        "idle",
         "kind",
         "metadata",
         "port",
@@ -81,6 +86,8 @@ class MuxStream(trio.abc.HalfCloseableStream):
         self.port = port
         self.metadata: Mapping[str, str] = NO_METADATA
         """What the relay sent along with OPEN."""
+        self.idle = False
+        """Set by whoever keeps it for a further exchange only: the tunnel ends it as soon as it is to end itself."""
         self._carrier = carrier
         self._session = carrier.session
         self._chunks: deque[bytes] = deque()
@@ -150,8 +157,12 @@ class MuxStream(trio.abc.HalfCloseableStream):
 
     @property
     def reusable(self) -> bool:
-        """Whether a further exchange may use it: sound in both directions, and nothing was received unasked."""
-        return not (self._at_end or self._finished or self._closed or self._error or self._chunks)
+        """Whether a further exchange may use it: sound in both directions, and nothing was received unasked.
+
+        Not on a tunnel that its peer wants to end: exchange after exchange would keep it up for ever.
+        """
+        over = self._at_end or self._finished or self._closed or self._error or self._chunks
+        return not (over or self._carrier.is_leaving)
 
     def receive_nowait(self, max_bytes: int = DEFAULT_RECEIVE_BYTES) -> bytes:
         """What is buffered, joined, at most `max_bytes`; b"" if nothing is (see `at_eof`). Raises as `receive_some`."""

@@ -17,6 +17,7 @@ from relay.mux import (
     HelloReceived,
     Limits,
     ReceiveBudget,
+    ResetCode,
     Role,
     SendReady,
     Session,
@@ -377,7 +378,10 @@ class Tunnel:
                     code=event.code, reason=event.reason, remote=True, retry_after_seconds=event.retry_after_seconds
                 )
             )
-        elif event.code != CloseCode.DRAIN:
+            return
+        for stream in [stream for stream in self._streams.values() if stream.idle]:
+            stream.reset(ResetCode.NO_ERROR, "the tunnel will end")
+        if event.code != CloseCode.DRAIN:
             self._draining = True
             self._check_drained()
 

@@ -57,12 +57,13 @@ class Connection:
         ca_file: Path,
         address: str = "127.0.0.1",
         receive_buffer_bytes: int | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         context = ssl.create_default_context(cafile=str(ca_file))
         context.set_alpn_protocols(["http/1.1"])
         plain = socket.socket()
         try:
-            plain.settimeout(TIMEOUT_SECONDS)
+            plain.settimeout(timeout_seconds)
             if receive_buffer_bytes is not None:
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -71,6 +72,7 @@ class Connection:
         except BaseException:
             plain.close()
             raise
+        self._timeout_seconds = timeout_seconds
         self._buffer = bytearray()
         self.truncated = False
         """Whether the connection ended without close_notify."""
@@ -86,6 +88,10 @@ class Connection:
     def close(self) -> None:
         """Closes at once, as a visitor does who leaves."""
         self._socket.close()
+
+    def certificate(self) -> bytes | None:
+        """What the peer showed, DER."""
+        return self._socket.getpeercert(binary_form=True)
 
     def send(self, data: bytes) -> None:
         """Sends raw bytes."""
@@ -121,7 +127,7 @@ class Connection:
         except (ssl.SSLWantReadError, BlockingIOError):
             pass  # the alert has left; the peer's has not come yet
         finally:
-            self._socket.settimeout(TIMEOUT_SECONDS)
+            self._socket.settimeout(self._timeout_seconds)
 
     def read_head(self) -> tuple[int, list[tuple[str, str]]]:
         """One response head, informational ones included. Raises MalformedAnswerError or ClosedError."""

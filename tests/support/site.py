@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.https import Answer, Connection
+from tests.support.https import TIMEOUT_SECONDS, Answer, Connection
 from tests.support.processes import Running
 
 PREVIEW = "preview.localhost"
@@ -34,11 +34,17 @@ class Site:
     api_key: str
     cluster: str = "staging"
     api_host: str = API
+    timeout_seconds: float = TIMEOUT_SECONDS
+    """How long a test waits for bytes; nothing of the relay's takes longer."""
 
     def connect(self, server_name: str, *, receive_buffer_bytes: int | None = None) -> Connection:
         """A TLS connection for one host name."""
         return Connection(
-            self.port, server_name=server_name, ca_file=self.ca_file, receive_buffer_bytes=receive_buffer_bytes
+            self.port,
+            server_name=server_name,
+            ca_file=self.ca_file,
+            receive_buffer_bytes=receive_buffer_bytes,
+            timeout_seconds=self.timeout_seconds,
         )
 
     def authority(self, host: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.deployment import Deployment, wait_tunnel
 from tests.support.https import Answer, ClosedError
-from tests.support.processes import Running
+from tests.support.processes import Running, run
 from tests.support.site import API, SampleApp, Target, preview
 from tests.support.step_target import StepTarget
 from tests.system.conftest import Record
@@ -141,6 +141,7 @@ def test_a_stopping_relay_lets_requests_under_way_finish(relay: Deployment) -> N
             mark = agent.mark()
             process.signal(signal.SIGTERM)
             process.wait_for_line(r'"event": "stopping"')
+            assert "draining" in run("curl", "--silent", f"http://127.0.0.1:{relay.metrics_port}/readyz").stdout
             assert idle.receive_all() == b""  # an idle connection closes now
             with pytest.raises(OSError, match="refused"):
                 relay.connect(API).close()

@@ -96,6 +96,7 @@ def test_a_link_that_drops_everything_is_noticed_at_both_ends(
         Deployment(tmp_path, listen="0.0.0.0", names={"tunnel": TUNNEL_NAME}, domains=("localhost", "test")) as relay,
         inside(link, "relay.demo.sample") as sample,
     ):
+        relay.timeout_seconds = 4 * keepalive_seconds + 30
         relay.init()
         process = relay.start_relay(environment=environment)
         token, _ = relay.add_cluster(relay.cluster)
@@ -110,7 +111,7 @@ def test_a_link_that_drops_everything_is_noticed_at_both_ends(
             answer = relay.ask(host, "/headers")  # never a hang: the tunnel is given up under it
             assert answer.status in {502, 503}
             seconds = time.monotonic() - started
-            agent.wait_for_line(r'"event": "will log in again"', after=marks[0], seconds=4 * keepalive_seconds + 30)
+            agent.wait_for_line(r'"event": "will log in again"', after=marks[0], seconds=relay.timeout_seconds)
             process.wait_for_line(r'"event": "tunnel down"', after=marks[1])
             record_property("noticed_seconds", round(seconds, 1))
             assert relay.ask(host, "/headers").status == 503
