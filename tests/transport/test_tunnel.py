@@ -272,6 +272,17 @@ async def test_a_tunnel_without_streams_is_drained_at_once() -> None:
         assert await returns(pair.agent.drained)
 
 
+async def test_a_tunnel_without_streams_is_drained_though_its_peer_reads_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    first, second = trio.testing.memory_stream_pair()
+    async with tunnel_pair((first, second)) as pair:
+        await trio.testing.wait_all_tasks_blocked()
+        first.send_stream.send_all_hook = trio.sleep_forever
+        pair.relay.goaway(CloseCode.SHUTDOWN)
+        assert await returns(pair.relay.drained)
+
+
 async def test_a_tunnel_is_not_drained_before_the_last_byte_has_left() -> None:
     async with tunnel_pair() as pair:
         ours, theirs = await pair.stream()
