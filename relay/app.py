@@ -108,9 +108,9 @@ class Relay:
                 log.error("certificate_not_reloaded", problem=self.contexts.problem)
             problem = self.contexts.problem
 
-    def preview_url(self, endpoint: str, workspace: str, org: str) -> str:  # noqa: ARG002 - the short form needs none
-        """The URL of an endpoint of a workspace of an org."""
-        preview = PreviewHost(endpoint=endpoint, workspace=workspace)
+    def preview_url(self, endpoint: str, workspace: str, org: str | None) -> str:
+        """The URL of an endpoint of a workspace; names the org where one is given."""
+        preview = PreviewHost(endpoint=endpoint, workspace=workspace, org=org)
         return f"https://{print_preview_host(preview, self.settings.hosts.preview)}{self.port_suffix}/"
 
     @property

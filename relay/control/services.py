@@ -38,8 +38,8 @@ class ClusterStatus(Protocol):
 class PreviewUrl(Protocol):
     """Prints where a preview is visited."""
 
-    def __call__(self, endpoint: str, workspace: str, org: str) -> str:
-        """The URL of an endpoint, with its port where that is not 443."""
+    def __call__(self, endpoint: str, workspace: str, org: str | None) -> str:
+        """The URL of an endpoint, with its port where that is not 443; `org` is named where it is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

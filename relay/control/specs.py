@@ -47,7 +47,10 @@ def answer_of(services: Services, org: str, workspace: records.Workspace) -> Wor
                 name=endpoint.name,
                 target=endpoint.target,
                 visibility=endpoint.visibility,
-                url=services.preview_url(endpoint.name, workspace.name, org),
+                # Without a credential only the name with the org tells whose endpoint it is.
+                url=services.preview_url(
+                    endpoint.name, workspace.name, org if endpoint.visibility == "public" else None
+                ),
             )
             for endpoint in workspace.spec.endpoints
         ],

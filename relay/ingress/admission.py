@@ -93,7 +93,7 @@ class Admission:
             principal, route = None, await self._without_credential(head)
         else:
             principal = await self._principal(api_key)
-            route = await self._route(parse_preview_host(head.host, self._domain), principal)
+            route = await self._route(head, principal)
             _check_origin(head, route)
         return Admitted(
             route=route,
@@ -134,9 +134,8 @@ class Admission:
         text = api_key.decode("latin-1")
         return self._directory.principal_nowait(text) or await self._directory.principal(text)
 
-    async def _route(self, host: PreviewHost, principal: Principal) -> Route:
-        if host.org is not None and principal.membership(host.org) is None:
-            raise ForbiddenError(f"Your credential does not belong to the organisation {host.org!r}.")
+    async def _route(self, head: RequestHead, principal: Principal) -> Route:
+        host = parse_preview_host(head.host, self._domain)
         for membership in principal.memberships:
             if host.org is not None and membership.org != host.org:
                 continue
@@ -144,6 +143,10 @@ class Admission:
             if found is not None:
                 _require(membership, Action.VISIT_PREVIEWS)
                 return found
+        if (open_to_all := await self._open_to_all(head, host)) is not None:
+            return open_to_all
+        if host.org is not None and principal.membership(host.org) is None:
+            raise ForbiddenError(f"Your credential does not belong to the organisation {host.org!r}.")
         raise _nothing_there(host)
 
     async def _lookup(self, org_id: str, host: PreviewHost) -> Route | None:
@@ -153,24 +156,27 @@ class Admission:
         return None if table is None else table.lookup(host.endpoint)
 
     async def _without_credential(self, head: RequestHead) -> Route:
-        """A public endpoint, or a preflight that the endpoint passes; only the hostname that names the org tells which.
-
-        Everything else is refused alike, whether the preview exists or not.
-        """
-        refusal = UnauthenticatedError(
-            "This preview needs a credential: send the header `signadot-api-key: <API key>`."
-        )
+        """A route that is open to all. Everything else is refused alike, whether the preview exists or not."""
         try:
-            host = parse_preview_host(head.host, self._domain)
+            route = await self._open_to_all(head, parse_preview_host(head.host, self._domain))
         except NotFoundError:
-            raise refusal from None
+            route = None
+        if route is None:
+            raise UnauthenticatedError(
+                "This preview needs a credential: send the header `signadot-api-key: <API key>`."
+            )
+        return route
+
+    async def _open_to_all(self, head: RequestHead, host: PreviewHost) -> Route | None:
+        """The route of a public endpoint, or of one that passes this preflight.
+
+        Only a hostname that names the org tells which: two orgs may use one short name.
+        """
         org = None if host.org is None else await self._directory.org(host.org)
         route = None if org is None else await self._lookup(org.id, host)
-        if route is None:
-            raise refusal
-        if route.visibility == "public" or (is_preflight(head) and route.preflight == "pass"):
+        if route is not None and (route.visibility == "public" or (is_preflight(head) and route.preflight == "pass")):
             return route
-        raise refusal
+        return None
 
 
 def is_preflight(head: RequestHead) -> bool:

@@ -139,6 +139,11 @@ class VisitorConnection:
             self._departure_over = trio.Event()
             self.shared.nursery.start_soon(self._watch_departure, self._departure, self._departure_over)
 
+    @property
+    def visitor_left(self) -> bool:
+        """Whether the connection is ending because its visitor went away."""
+        return self.scope.cancel_called and self.expired is None
+
     def target_awaited(self) -> None:
         """From now on only the target is waited for, so that nobody reads from the visitor."""
         self._waiting_since = self.shared.watchdog.now

@@ -34,6 +34,7 @@ from relay.transport import MuxStream
 BULK_BYTES = 262144  # large writes cost a third per byte of small ones
 IDEMPOTENT_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})  # RFC 9110 9.2.2
 SWITCHING_PROTOCOLS = 101
+VISITOR_LEFT = 499  # in the log only; the number that nginx made customary
 
 
 async def forward(connection: VisitorConnection, head: RequestHead) -> bool:
@@ -66,10 +67,12 @@ class Exchange:
         "_head",
         "_key",
         "_received_bytes",
+        "_recorded",
         "_request_done",
         "_route",
         "_sent_bytes",
         "_started",
+        "_status",
         "_stream",
         "_upload_error",
     )
@@ -84,6 +87,8 @@ class Exchange:
         self._has_body = head.has_body
         self._request_done = not self._has_body
         self._upload_error: BadRequestError | None = None
+        self._status = 0
+        self._recorded = False
         self._received_bytes = 0
         self._sent_bytes = 0
         self._started = trio.current_time()
@@ -102,6 +107,8 @@ class Exchange:
         finally:
             if self._stream is not None:
                 self._stream.reset(ResetCode.CANCELLED)
+            if not self._recorded:
+                self._record_broken()
 
     # -- towards the target
 
@@ -123,7 +130,10 @@ class Exchange:
             raise await self._connection.shared.admission.offline(
                 route.org_id, route.cluster, tunnels.status(route.cluster_id)
             )
-        self._stream = stream = tunnel.open("tcp", route.target_host, route.target_port)
+        try:
+            self._stream = stream = tunnel.open("tcp", route.target_host, route.target_port)
+        except TunnelClosedError as error:
+            raise OverloadedError(f"The cluster {route.cluster} takes no new streams now: {error}") from error
         return stream, False
 
     def _request_bytes(self) -> bytes:
@@ -252,6 +262,7 @@ class Exchange:
         reader = BodyReader(response.framing, limits.head, response=True)
         writer = BodyWriter.for_response(response, self._head)
         keep = keep and not writer.until_close
+        self._status = response.status
         out = forward_response_head(response, request=self._head, keep_alive=keep, set_headers=self._id_header())
         body = reader.feed(rest) if rest else b""
         if body:
@@ -299,12 +310,21 @@ class Exchange:
         self._record(response.status)
         return False
 
-    def _record(self, status: int) -> None:
+    def _record_broken(self) -> None:
+        """An exchange that neither came to its end nor is refused with an answer of ours."""
+        if self._connection.answering:
+            self._record(self._status, "cut_off")
+        elif self._connection.visitor_left:
+            self._record(VISITOR_LEFT, "visitor_left")
+
+    def _record(self, status: int, code: str = "") -> None:
+        self._recorded = True
         route, principal = self._route, self._admitted.principal
         self._connection.record(
             "preview",
             self._head,
             status=status,
+            code=code,
             started=self._started,
             received_bytes=self._received_bytes,
             sent_bytes=self._sent_bytes,

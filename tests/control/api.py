@@ -60,9 +60,9 @@ class Api:
         return (await Lookups(self.database).principal(self.key)).memberships[0]
 
 
-def preview_url(endpoint: str, workspace: str, org: str) -> str:
-    assert org == "acme"
-    return f"https://{endpoint}--{workspace}.preview.localhost:8443/"
+def preview_url(endpoint: str, workspace: str, org: str | None) -> str:
+    label = f"{endpoint}--{workspace}" if org is None else f"{endpoint}--{workspace}--{org}"
+    return f"https://{label}.preview.localhost:8443/"
 
 
 @asynccontextmanager

@@ -47,6 +47,13 @@ async def test_the_answer_is_the_same_with_what_the_relay_knows(prepared: Api) -
     assert await prepared.done("GET", f"{ORG}/workspaces") == {"items": [body]}
 
 
+async def test_a_public_endpoint_is_shown_under_the_name_that_needs_no_credential(prepared: Api) -> None:
+    spec = copy.deepcopy(SPEC)
+    spec["endpoints"][0]["visibility"] = "public"
+    body = await prepared.done("PUT", f"{ORG}/workspaces/shop-42", {"spec": spec})
+    assert body["endpoints"][0]["url"] == "https://web--shop-42--acme.preview.localhost:8443/"
+
+
 async def test_what_is_answered_can_be_put_again_and_the_routing_key_stays(prepared: Api) -> None:
     first = await prepared.done("PUT", f"{ORG}/workspaces/w1", {"spec": SPEC})
     again = await prepared.call("PUT", f"{ORG}/workspaces/w1", {"spec": first["spec"]})

@@ -172,6 +172,8 @@ async def test_an_answer_cut_off_by_its_target_is_seen_as_cut_off() -> None:
         visitor = await made.visitor()
         await visitor.send(request())
         received = await visitor.rest()
+        made.shared.telemetry.flush()
+        assert '"code": "cut_off"' in made.log.getvalue()
     assert received.endswith(b"3\r\nabc\r\n")
     assert b"HTTP/1.1 5" not in received
 
@@ -216,6 +218,8 @@ async def test_a_visitor_who_leaves_is_felt_at_the_target(autojump_clock: trio.a
         await visitor.stream.aclose()
         await trio.sleep(0.1)
         assert codes == [ResetCode.CANCELLED]
+        made.shared.telemetry.flush()
+        assert '"status": 499, "code": "visitor_left"' in made.log.getvalue()
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:

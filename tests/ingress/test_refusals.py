@@ -98,6 +98,13 @@ async def test_a_public_endpoint_needs_no_credential_under_the_name_with_the_org
         assert (await short.ask(request(key=None))).status == 401
 
 
+async def test_a_public_endpoint_is_open_to_another_orgs_credential_too() -> None:
+    async with stage(answering(OK)) as made:
+        made.route(replace(ROUTE, visibility="public"))
+        visitor = await made.visitor(ORG_HOST)
+        assert (await visitor.ask(request(host=ORG_HOST, key="sdk_other"))).status == 200
+
+
 async def test_another_orgs_credential_is_forbidden_by_name_and_finds_nothing_without() -> None:
     async with stage(never) as made:
         by_org = await made.visitor(ORG_HOST)
