@@ -172,6 +172,17 @@ def test_a_stopping_agent_lets_requests_under_way_finish(relay: Deployment) -> N
         assert relay.ask(HOST).status == 503
 
 
+def test_an_idle_visitor_does_not_hold_up_a_stopping_agent(relay: Deployment, sample: SampleApp) -> None:
+    _, agent = start(relay, web=sample.port)
+    with relay.connect(HOST) as idle:
+        headers = [relay.key_header]
+        assert idle.request("GET", "/headers", relay.authority(HOST), headers=headers).status == 200
+        started = time.monotonic()
+        assert agent.stop() == 0  # though the stream of that visitor is kept for its next request
+        assert time.monotonic() - started < NOTICED_SECONDS
+        assert idle.request("GET", "/headers", relay.authority(HOST), headers=headers).status == 503
+
+
 def test_no_request_fails_while_a_second_agent_takes_over(relay: Deployment, sample: SampleApp) -> None:
     token, _ = (start(relay, web=sample.port), relay.add_cluster("staging"))[1]
     first = relay.start_agent(token=token)
