@@ -1,13 +1,14 @@
 """Trio byte streams under and over the mux: TLS, WebSocket, forward proxies, the tunnel and its streams."""
 
 from relay.transport.copy import copy_both_ways
+from relay.transport.ending import TunnelEnd
 from relay.transport.listener import ListenerLimits, Refused, serve_tls
 from relay.transport.proxy import ForwardProxy, parse_proxy, proxy_for
 from relay.transport.sockets import listen
 from relay.transport.stream import MuxStream
 from relay.transport.tls import connect_tls
 from relay.transport.tls_stream import TlsStream, accept_tls
-from relay.transport.tunnel import Tunnel, TunnelEnd
+from relay.transport.tunnel import Tunnel
 from relay.transport.websocket import WebSocketStream, accept_websocket, connect_websocket
 
 __all__ = [

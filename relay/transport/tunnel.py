@@ -1,10 +1,8 @@
 """The tunnel: drives a session over a transport with one task that reads and one that writes."""
 
-import contextlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
 
 import trio
 
@@ -30,38 +28,14 @@ from relay.mux import (
     WelcomeReceived,
     is_orderly,
 )
+from relay.transport.ending import TunnelEnd, hang_up
+from relay.transport.read_buffer import READ_BYTES, ReadsInto, shared_buffer
 from relay.transport.stream import BrokenStreamError, BrokenTunnelError, MuxStream
 from relay.transport.writer import FrameWriter
 
-READ_BYTES: Final = 256 * 1024
-"""The buffer into which all tunnels of a process read: it is used up before the next task runs."""
 FLUSH_SECONDS: Final = 2.0
 """How long the last frames may take to leave once a tunnel ends."""
 DEFAULT_LIMITS: Final = Limits()
-
-_read_buffer: trio.lowlevel.RunVar[bytearray] = trio.lowlevel.RunVar("tunnel-read-buffer")
-
-
-@runtime_checkable
-class ReadsInto(Protocol):
-    """A transport that can read into a buffer of ours."""
-
-    async def receive_into(self, buffer: bytearray) -> int:
-        """As `TlsStream.receive_into`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TunnelEnd:
-    """Why a tunnel ended."""
-
-    code: int | None
-    """A `CloseCode`, or a number of a later version; None when the transport just ended or broke."""
-    reason: str
-    """A sentence for logs and for /readyz."""
-    remote: bool
-    """Whether the peer ended it."""
-    retry_after_seconds: float = 0.0
-    """The window over which to spread the next login, as the relay named it."""
 
 
 class Tunnel:
@@ -233,7 +207,8 @@ class Tunnel:
         finally:
             self._ended(TunnelEnd(code=None, reason="the transport ended", remote=True))
             with trio.CancelScope(shield=True, deadline=trio.current_time() + FLUSH_SECONDS):
-                await self._hang_up()
+                if self.end is not None and self.end.code is not None and not self.end.remote:
+                    await hang_up(self._transport)
                 await self._transport.aclose()
             self._closed.set()
         if self._task_status is not None:
@@ -247,19 +222,6 @@ class Tunnel:
             self._ended(TunnelEnd(code=CloseCode.SHUTDOWN, reason="closed by this end", remote=False))
         writing.deadline = trio.current_time() + FLUSH_SECONDS
         self._writer.stop()
-
-    async def _hang_up(self) -> None:
-        """After a goodbye of ours, lets the peer be the one to close.
-
-        Bytes that reach a closed socket make the kernel break the connection and drop what has not left yet.
-        """
-        transport, end = self._transport, self.end
-        if end is None or end.remote or end.code is None or not isinstance(transport, trio.abc.HalfCloseableStream):
-            return
-        with contextlib.suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):  # it is over either way
-            await transport.send_eof()
-            while await transport.receive_some(READ_BYTES):
-                pass
 
     # -- reading
 
@@ -277,7 +239,7 @@ class Tunnel:
         """Reads until the transport ends. Never awaits anything but the transport."""
         transport, session = self._transport, self.session
         reads_into = transport.receive_into if isinstance(transport, ReadsInto) else None
-        buffer = _shared_buffer()
+        buffer = shared_buffer()
         view = memoryview(buffer)
         while self.end is None:
             try:
@@ -431,12 +393,3 @@ class Tunnel:
                 await self._writer.run()
             except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 self._ended(TunnelEnd(code=None, reason=f"the transport broke: {error}", remote=True))
-
-
-def _shared_buffer() -> bytearray:
-    try:
-        return _read_buffer.get()
-    except LookupError:
-        buffer = bytearray(READ_BYTES)
-        _read_buffer.set(buffer)
-        return buffer
