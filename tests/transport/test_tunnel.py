@@ -369,3 +369,16 @@ async def tcp_tls_pair() -> tuple[TlsStream, TlsStream]:
         nursery.start_soon(accept)
         client = await start_tls(plain, client_context(), ("127.0.0.1", 8443), SERVER_NAME)
     return client, servers[0]
+
+
+async def test_a_hint_to_drain_ends_idle_streams_and_no_others() -> None:
+    async with tunnel_pair() as pair:
+        idle, idle_end = await pair.stream()
+        busy, busy_end = await pair.stream()
+        idle.idle = True
+        pair.agent.goaway(CloseCode.DRAIN, "stopping soon")
+        with pytest.raises(StreamResetError):
+            await idle_end.receive_some()
+        assert not busy.reusable
+        await busy_end.send_all(b"goes on")
+        assert await busy.receive_some() == b"goes on"
