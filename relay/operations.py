@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import structlog
 import trio
 
 from relay.errors import BadRequestError
@@ -12,6 +13,8 @@ READ_BYTES = 8192
 REQUEST_SECONDS = 10.0
 TEXT = b"text/plain; charset=utf-8"
 EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
+
+log = structlog.get_logger("operations")
 
 Readiness = Callable[[], Awaitable[str]]
 """Gives an empty string when ready, otherwise a sentence that says why not."""
@@ -28,13 +31,19 @@ async def _serve_one(stream: trio.SocketStream, *, metrics: Callable[[], bytes],
     async with stream:
         try:
             with trio.move_on_after(REQUEST_SECONDS):
-                head = await _read_head(stream)
-                if head is not None:
-                    await stream.send_all(await _answer(head, metrics, readiness))
-        except BadRequestError as error:
-            await stream.send_all(_response(400, TEXT, f"{error}\n".encode()))
-        except trio.BrokenResourceError:
+                await stream.send_all(await _answer_to(stream, metrics, readiness))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the scraper is gone
+        except Exception:  # the boundary between one scrape and the process it asks about
+            log.exception("scrape failed")
+
+
+async def _answer_to(stream: trio.SocketStream, metrics: Callable[[], bytes], readiness: Readiness) -> bytes:
+    try:
+        head = await _read_head(stream)
+    except BadRequestError as error:
+        return _response(400, TEXT, f"{error}\n".encode())
+    return b"" if head is None else await _answer(head, metrics, readiness)
 
 
 async def _read_head(stream: trio.SocketStream) -> RequestHead | None:

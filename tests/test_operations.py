@@ -12,6 +12,7 @@ class Operations:
     def __init__(self, port: int) -> None:
         self.port = port
         self.problem = ""
+        self.fails = False
 
     async def get(self, request: bytes) -> bytes:
         stream = await trio.open_tcp_stream("127.0.0.1", self.port)
@@ -30,6 +31,8 @@ async def operations() -> AsyncIterator[Operations]:
 
     async def readiness() -> str:
         await trio.lowlevel.checkpoint()
+        if made.fails:
+            raise RuntimeError("a fault of ours")
         return made.problem
 
     async with trio.open_nursery() as nursery:
@@ -53,6 +56,13 @@ async def test_readiness_says_what_is_wrong(operations: Operations) -> None:
     answer = await operations.get(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 503")
     assert answer.endswith(b"the database does not answer\n")
+
+
+async def test_a_scrape_that_fails_leaves_the_next_one_unharmed(operations: Operations) -> None:
+    operations.fails = True
+    assert await operations.get(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+    operations.fails = False
+    assert (await operations.get(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")).startswith(b"HTTP/1.1 200")
 
 
 async def test_other_requests_are_refused(operations: Operations) -> None:
