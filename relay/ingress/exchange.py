@@ -231,20 +231,14 @@ class Exchange:
 
     async def _read_response_head(self, stream: MuxStream) -> tuple[ResponseHead, bytes]:
         """The final answer's head and what came with it; informational answers are passed on (RFC 9110 15.2)."""
-        buffer = bytearray()
         connection, head = self._connection, self._head
+        buffer = await self._receive_answer(stream)
         while True:
             parsed = read_response_head(
                 buffer, request_method=head.method, upgrade=head.upgrade, limits=connection.limits.head
             )
             if parsed is None:
-                try:
-                    data = await stream.receive_some(READ_BYTES)
-                except StreamResetError as error:
-                    raise target_error(error, f"{self._key.host}:{self._key.port}") from error
-                if not data:
-                    raise TargetClosedError(f"The target {self._key.host}:{self._key.port} closed without an answer.")
-                buffer += data
+                buffer += await self._receive_answer(stream)
                 continue
             response, consumed = parsed
             del buffer[:consumed]
@@ -252,6 +246,16 @@ class Exchange:
                 return response, bytes(buffer)
             if informational := forward_response_head(response, request=head, keep_alive=True):
                 await connection.stream.send_all(informational)
+
+    async def _receive_answer(self, stream: MuxStream) -> bytearray:
+        """More of what comes before the body. Raises what the end of the stream means to the visitor."""
+        try:
+            data = await stream.receive_some(READ_BYTES)
+        except StreamResetError as error:
+            raise target_error(error, f"{self._key.host}:{self._key.port}") from error
+        if not data:
+            raise TargetClosedError(f"The target {self._key.host}:{self._key.port} closed without an answer.")
+        return bytearray(data)
 
     async def _answer(self, response: ResponseHead, rest: bytes) -> bool:
         """Sends the answer. True when the visitor's connection may carry another request."""
