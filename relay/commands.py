@@ -19,6 +19,7 @@ from relay.telemetry import configure_logging
 
 EXIT_FAILURE = 1
 EXIT_CONFIGURATION = 2
+EXIT_INTERRUPTED = 130  # what shells and the command line library make of Ctrl-C
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -101,21 +102,24 @@ def _checked(path: Path) -> config.Settings:
 
 def main() -> None:
     """The program: one clear line and a fitting exit code for a mistake of the person who runs it."""
+    # The exit comes after the clauses: Python before 3.11.4 wraps what a clause raises into one more group.
+    code = 0
     try:
         cli()
     except* (ConfigurationError, CertificateError) as group:
-        _fail(group, EXIT_CONFIGURATION)
+        code = _complain(group, EXIT_CONFIGURATION)
     except* (RelayError, OSError) as group:
-        _fail(group, EXIT_FAILURE)
+        code = max(code, _complain(group, EXIT_FAILURE))
     except* KeyboardInterrupt:
-        sys.exit(EXIT_FAILURE)
+        code = code or EXIT_FAILURE
+    sys.exit(code)
 
 
-def _fail(group: BaseExceptionGroup[Exception], code: int) -> None:
+def _complain(group: BaseExceptionGroup[Exception], code: int) -> int:
     for error in _leaves(group):
         for line in str(error).splitlines():
             sys.stderr.write(f"signadot-relay: {line}\n")
-    sys.exit(code)
+    return code
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:

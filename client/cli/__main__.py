@@ -8,29 +8,33 @@ from relay.errors import ConfigurationError, RelayError
 
 EXIT_FAILURE = 1
 EXIT_CONFIGURATION = 2
+EXIT_INTERRUPTED = 130  # what shells and the command line library make of Ctrl-C
 
 
 def main() -> None:
     """Runs one command: one clear line per mistake, exit code 2 for wrong usage or configuration, 1 for a failure."""
+    # The exit comes after the clauses: Python before 3.11.4 wraps what a clause raises into one more group.
+    code = 0
     try:
         cli(prog_name="signadot")
     except* ConfigurationError as group:
-        _fail(group, EXIT_CONFIGURATION)
+        code = _complain(group, EXIT_CONFIGURATION)
     except* RelayError as group:
-        _fail(group, EXIT_FAILURE)
+        code = max(code, _complain(group, EXIT_FAILURE))
     except* BrokenPipeError:
         # Whoever read our output has enough of it; nothing is left to be flushed at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_FAILURE)
+        code = code or EXIT_FAILURE
     except* KeyboardInterrupt:
-        sys.exit(EXIT_FAILURE)
+        code = code or EXIT_FAILURE
+    sys.exit(code)
 
 
-def _fail(group: BaseExceptionGroup[BaseException], code: int) -> None:
+def _complain(group: BaseExceptionGroup[BaseException], code: int) -> int:
     for error in _leaves(group):
         for line in str(error).splitlines():
             sys.stderr.write(f"signadot: {line}\n")
-    sys.exit(code)
+    return code
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

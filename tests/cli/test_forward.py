@@ -104,5 +104,5 @@ async def test_ctrl_c_ends_it_without_a_traceback(server: Server) -> None:
         assert process.stderr is not None
         os.kill(process.pid, signal.SIGINT)
         with trio.fail_after(20):
-            assert await process.wait() == 1
+            assert await process.wait() == 130
             assert b"Traceback" not in b"".join([part async for part in process.stderr])
