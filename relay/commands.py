@@ -111,7 +111,7 @@ def main() -> None:
     except* (RelayError, OSError) as group:
         code = max(code, _complain(group, EXIT_FAILURE))
     except* KeyboardInterrupt:
-        code = code or EXIT_FAILURE
+        code = code or EXIT_INTERRUPTED
     sys.exit(code)
 
 

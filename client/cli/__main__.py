@@ -26,7 +26,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = code or EXIT_FAILURE
     except* KeyboardInterrupt:
-        code = code or EXIT_FAILURE
+        code = code or EXIT_INTERRUPTED
     sys.exit(code)
 
 
