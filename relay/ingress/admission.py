@@ -51,7 +51,7 @@ class Admitted:
     principal: Principal | None
     """None for a public endpoint."""
     api_key: bytes | None
-    """The credential that was presented; None where none was needed, and then every request is decided anew."""
+    """The credential that opened the route; None where it is open without, and then every request is decided anew."""
     host: str
     generation: int
     """Of the directory, when the decision began; any change makes it count for nothing."""
@@ -95,6 +95,8 @@ class Admission:
             principal = await self._principal(api_key)
             route = await self._route(head, principal)
             _check_origin(head, route)
+            if not any(membership.org_id == route.org_id for membership in principal.memberships):
+                api_key = None  # a preflight, or public: this request was let through, the credential was not
         return Admitted(
             route=route,
             principal=principal,

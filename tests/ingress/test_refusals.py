@@ -113,6 +113,15 @@ async def test_another_orgs_credential_is_forbidden_by_name_and_finds_nothing_wi
         assert (await short.ask(request(key="sdk_other"))).status == 404
 
 
+async def test_a_preflight_with_another_orgs_credential_opens_nothing_for_the_next_request() -> None:
+    async with stage(answering(OK)) as made:
+        made.route(replace(ROUTE, preflight="pass"))
+        visitor = await made.visitor(ORG_HOST)
+        preflight = request("OPTIONS", "/", *PREFLIGHT, host=ORG_HOST, key="sdk_other")
+        assert (await visitor.ask(preflight)).status == 200
+        assert (await visitor.ask(request(host=ORG_HOST, key="sdk_other"))).status == 403
+
+
 async def test_an_unknown_endpoint_is_a_404_that_says_what_was_looked_up() -> None:
     host = "api--shop.preview.test"
     async with stage(never) as made:
