@@ -1,6 +1,11 @@
 """The relay's own cookie kept apart from the application's (RFC 6265 4 and 5)."""
 
+import re
+
 from relay.http1.fields import Headers
+
+# Browsers decode percent escapes and map other characters before they compare a Domain: that can spell any name.
+_PLAIN_DOMAIN = re.compile(rb"[0-9A-Za-z._-]*+")
 
 
 def strip_cookie(headers: Headers, name: bytes) -> Headers:
@@ -44,8 +49,8 @@ def _name_of(pair: bytes) -> bytes:
 def may_set_cookie(value: bytes, *, own_cookie: bytes, host: str) -> bool:
     """Whether a Set-Cookie from an application may pass to a visitor of `host`.
 
-    Not where it names the relay's cookie, and not where its Domain is above the host: previews are siblings one label
-    below the preview domain, and one must not plant cookies for another.
+    Not where it names the relay's cookie, and not where its Domain is above the host, or in a spelling that may be:
+    previews are siblings one label below the preview domain, and one must not plant cookies for another.
     """
     pair, *attributes = value.split(b";")
     name = _name_of(pair)
@@ -54,7 +59,10 @@ def may_set_cookie(value: bytes, *, own_cookie: bytes, host: str) -> bool:
     for attribute in attributes:
         key, _, text = attribute.partition(b"=")
         if key.strip(b" \t").lower() == b"domain":
-            domain = text.strip(b' \t"').lower().lstrip(b".").rstrip(b".").decode("latin-1")
+            text = text.strip(b' \t"')
+            domain = text.lower().strip(b".").decode("latin-1")
+            if _PLAIN_DOMAIN.fullmatch(text) is None:
+                return False
             if domain and host.endswith("." + domain):
                 return False
     return True

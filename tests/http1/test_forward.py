@@ -152,6 +152,8 @@ def test_http_1_0_gets_no_informational_answers() -> None:
         ('a=b; Domain="preview.test"', False), ("a=b; Domain=web--demo.preview.test", True), ("a=b; Domain=", True),
         ("a=b; Domain=web--demo.preview.test; Domain=preview.test", False), ("a=Domain=preview.test", True),
         ("a=__Host-sd-preview", True), ("a=b; Domain=unrelated.test", True),
+        ("a=b; Domain=%70review.test", False), ("a=b; Domain=preview%2Etest", False),
+        ("a=b; Domain=\xef\xbd\x90review.test", False), ("a=b; Domain=preview\xe3\x80\x82test", False),
     ],
 )  # fmt: skip
 def test_an_app_may_set_its_own_cookies_only(cookie: str, passes: bool) -> None:  # noqa: FBT001 - a test's parameter
