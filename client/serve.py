@@ -44,7 +44,7 @@ class StreamServer:
             self._metrics.bytes.labels("to_target").inc(sent)
             self._metrics.bytes.labels("from_target").inc(received)
 
-    async def _dial(self, stream: MuxStream) -> trio.SocketStream:
+    async def _dial(self, stream: MuxStream) -> trio.abc.HalfCloseableStream:
         if stream.kind != KIND:
             raise DialError(
                 f"this agent does not serve streams of kind {stream.kind!r}", wire_code=ResetCode.NOT_ALLOWED

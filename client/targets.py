@@ -12,6 +12,7 @@ from client.addresses import Address
 from client.policy import DialPolicy, NotAllowedError
 from relay.errors import RelayError
 from relay.mux import ResetCode
+from relay.transport import TcpStream
 from relay.transport.sockets import configure
 
 DIAL_SECONDS = 10.0
@@ -42,7 +43,7 @@ class Network(Protocol):
         """All addresses of a name. Raises `socket.gaierror`."""
         ...
 
-    async def connect(self, address: Address, port: int) -> trio.SocketStream:
+    async def connect(self, address: Address, port: int) -> trio.abc.HalfCloseableStream:
         """Connects. Raises OSError."""
         ...
 
@@ -56,7 +57,7 @@ class SystemNetwork:
         found = await trio.socket.getaddrinfo(name.encode("ascii"), None, type=socket.SOCK_STREAM)
         return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
-    async def connect(self, address: Address, port: int) -> trio.SocketStream:
+    async def connect(self, address: Address, port: int) -> trio.abc.HalfCloseableStream:
         """Connects to an address, without delay for small writes and with dead peers found."""
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - IP version 4
         plain = socket.socket(family, socket.SOCK_STREAM)
@@ -67,7 +68,7 @@ class SystemNetwork:
         except BaseException:
             plain.close()
             raise
-        return trio.SocketStream(connection)
+        return TcpStream(socket.socket(fileno=connection.detach()))
 
 
 class Dialler:
@@ -80,7 +81,7 @@ class Dialler:
         self._network = network if network is not None else SystemNetwork()
         self._timeout_seconds = timeout_seconds
 
-    async def dial(self, host: str, port: int) -> trio.SocketStream:
+    async def dial(self, host: str, port: int) -> trio.abc.HalfCloseableStream:
         """A connection to a target as the relay names it.
 
         Raises:
@@ -110,7 +111,7 @@ class Dialler:
             raise DialError(f"{permit.name} has no addresses", wire_code=ResetCode.NOT_FOUND)
         return addresses
 
-    async def _connect(self, addresses: Sequence[Address], host: str, port: int) -> trio.SocketStream:
+    async def _connect(self, addresses: Sequence[Address], host: str, port: int) -> trio.abc.HalfCloseableStream:
         # One after the other: a Service has one address per family, so racing them would save nothing.
         first: DialError | None = None
         for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):

@@ -6,6 +6,7 @@ from relay.transport.listener import ListenerLimits, Refused, serve_tls
 from relay.transport.proxy import ForwardProxy, parse_proxy, proxy_for
 from relay.transport.sockets import listen
 from relay.transport.stream import MuxStream
+from relay.transport.tcp_stream import TcpStream
 from relay.transport.tls import connect_tls
 from relay.transport.tls_stream import TlsStream, accept_tls
 from relay.transport.tunnel import Tunnel
@@ -16,6 +17,7 @@ __all__ = [
     "ListenerLimits",
     "MuxStream",
     "Refused",
+    "TcpStream",
     "TlsStream",
     "Tunnel",
     "TunnelEnd",

@@ -11,6 +11,7 @@ from client.patterns import TargetPattern
 from client.policy import DialPolicy
 from client.targets import DIAL_SECONDS, DialError, Dialler, SystemNetwork
 from relay.mux.codes import ResetCode
+from relay.transport import TcpStream
 from tests.client.network import RecordingNetwork
 
 POLICY = DialPolicy(patterns=(TargetPattern.parse("*.*.svc:*"), TargetPattern.parse("localhost:*")))
@@ -85,7 +86,8 @@ async def test_a_real_target_is_reached_with_small_writes_sent_at_once() -> None
     port = listeners[0].socket.getsockname()[1]
     try:
         async with await Dialler(POLICY).dial("localhost", port) as stream:
-            assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert isinstance(stream, TcpStream)
+            assert stream._connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     finally:
         await listeners[0].aclose()
     with pytest.raises(DialError) as caught:
