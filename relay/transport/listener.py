@@ -33,6 +33,8 @@ class ListenerLimits:
     """Open connections of one peer address; many visitors may share one behind a NAT."""
     handshakes: int = 1024
     """Handshakes under way at once; further connections are refused."""
+    handshakes_per_address: int = 256
+    """The same for one peer address: whoever connects and says nothing must not keep everybody else out."""
 
 
 class Refused:
@@ -95,6 +97,7 @@ class _Server:
         self._on_refused = on_refused
         self._open: Counter[str] = Counter()
         self._handshakes = 0
+        self._handshakes_of: Counter[str] = Counter()
 
     async def accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
         """The accept loop of one socket."""
@@ -116,11 +119,15 @@ class _Server:
         host: str = address[0]
         if self._open[host] >= self._limits.connections_per_address:
             self._refuse(connection, Refused.ADDRESS_LIMIT)
-        elif self._handshakes >= self._limits.handshakes:
+        elif (
+            self._handshakes >= self._limits.handshakes
+            or self._handshakes_of[host] >= self._limits.handshakes_per_address
+        ):
             self._refuse(connection, Refused.HANDSHAKE_LIMIT)
         else:
             self._open[host] += 1
             self._handshakes += 1
+            self._handshakes_of[host] += 1
             nursery.start_soon(self._serve, connection, (host, address[1]))
 
     def _refuse(self, connection: socket.socket, reason: str) -> None:
@@ -134,9 +141,7 @@ class _Server:
             if stream is not None:
                 await self._handle(stream)
         finally:
-            self._open[host] -= 1
-            if not self._open[host]:
-                del self._open[host]
+            _leave(self._open, host)
 
     async def _handshake(self, connection: socket.socket, address: tuple[str, int]) -> TlsStream | None:
         try:
@@ -151,6 +156,7 @@ class _Server:
             self._on_refused(Refused.HANDSHAKE)
         finally:
             self._handshakes -= 1
+            _leave(self._handshakes_of, address[0])
         return None
 
     async def _handle(self, stream: TlsStream) -> None:
@@ -162,3 +168,10 @@ class _Server:
         finally:
             with trio.CancelScope(shield=True):
                 await stream.aclose()
+
+
+def _leave(counts: Counter[str], host: str) -> None:
+    """Counts one down, and forgets an address that has none left."""
+    counts[host] -= 1
+    if not counts[host]:
+        del counts[host]

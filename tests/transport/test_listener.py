@@ -35,8 +35,8 @@ class Server:
         self.clients.append(stream)
         return stream
 
-    async def connect_plain(self) -> trio.SocketStream:
-        stream = await trio.open_tcp_stream("127.0.0.1", self.port)
+    async def connect_plain(self, from_address: str = "127.0.0.1") -> trio.SocketStream:
+        stream = await trio.open_tcp_stream("127.0.0.1", self.port, local_address=from_address)
         self.clients.append(stream)
         return stream
 
@@ -156,6 +156,20 @@ async def test_handshakes_under_way_are_limited() -> None:
         await silent.aclose()
         await server.until_refused(2)
         await exchange(await server.connect())
+
+
+async def test_one_address_cannot_hold_all_handshakes() -> None:
+    async with serving(limits=ListenerLimits(handshakes=3, handshakes_per_address=2)) as server:
+        silent = [await server.connect_plain("127.0.0.2") for _ in range(2)]
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert await closes(await server.connect_plain("127.0.0.2"))
+        assert server.refused == [Refused.HANDSHAKE_LIMIT]
+        await exchange(await server.connect())
+        await silent[0].aclose()
+        await server.until_refused(2)
+        silent.append(await server.connect_plain("127.0.0.2"))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert len(server.refused) == 2
 
 
 async def test_a_silent_connection_is_given_up_after_the_handshake_time() -> None:
