@@ -15,6 +15,8 @@ MAX_IMAGES = 256
 """More than the containers of any application known to us."""
 MAX_ROUTING_HEADERS = 16
 """Per endpoint and per workspace; together with their length it bounds what is added to a head."""
+MAX_ORIGINS = 64
+"""Per endpoint: each request with an Origin is compared with all of them."""
 
 
 def check_spec(org: str, name: str, spec: WorkspaceSpec) -> None:
@@ -28,6 +30,7 @@ def check_spec(org: str, name: str, spec: WorkspaceSpec) -> None:
         require_label(endpoint.name, name, org, field=f"{field}.name")
         parse_target(endpoint.target, field=f"{field}.target")
         _check_headers(f"{field}.routingHeaders", endpoint.routing_headers)
+        _require_few(f"{field}.allowedOrigins", endpoint.allowed_origins, MAX_ORIGINS)
         for index, origin in enumerate(endpoint.allowed_origins):
             require_origin(origin, field=f"{field}.allowedOrigins.{index}")
 
@@ -114,13 +117,17 @@ def _pairs(values: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
 
 
 def _require_unique(field: str, names: Sequence[str], limit: int) -> None:
-    if len(names) > limit:
-        raise InvalidError(f"{field}: at most {limit} are allowed, there are {len(names)}")
+    _require_few(field, names, limit)
     seen: set[str] = set()
     for position, name in enumerate(names):
         if name in seen:
             raise InvalidError(f"{field}.{position}.name: {name!r} is there twice")
         seen.add(name)
+
+
+def _require_few(field: str, values: Sequence[str], limit: int) -> None:
+    if len(values) > limit:
+        raise InvalidError(f"{field}: at most {limit} are allowed, there are {len(values)}")
 
 
 def _check_headers(field: str, headers: Sequence[tuple[str, str]]) -> None:

@@ -64,6 +64,10 @@ async def test_two_orgs_may_use_one_name_and_do_not_see_each_other(database: Dat
         (replace(SPEC, endpoints=(Endpoint(name="Web", target="http://w"),)), r"spec\.endpoints\.0\.name: 'Web' must"),
         (replace(SPEC, endpoints=(Endpoint(name="web", target="w"),)), r"spec\.endpoints\.0\.target: 'w' must"),
         (replace(SPEC, routing_headers=(("host", "x"),)), r"spec\.routingHeaders\.0\.name: .* is reserved"),
+        (
+            replace(SPEC, endpoints=(replace(SPEC.endpoints[0], allowed_origins=("https://a.example",) * 65),)),
+            r"spec\.endpoints\.0\.allowedOrigins: at most 64 are allowed, there are 65",
+        ),
         (replace(SPEC, images=SPEC.images * 2), r"spec\.images\.2\.name: 'acme/web' is there twice"),
     ],
 )
