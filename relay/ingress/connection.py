@@ -105,6 +105,7 @@ class VisitorConnection:
                         self.enter(Phase.IDLE, self.limits.keep_alive_idle_seconds)
             if self.scope.cancelled_caught:
                 self.broke_off = self.answering
+                await self.reading_again()  # an exchange that was cancelled may not have come to it
                 await self._answer_expired()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the visitor is gone; there is nobody to tell
@@ -228,6 +229,7 @@ class VisitorConnection:
             and not head.has_body
             and not isinstance(error, BadRequestError)
             and self.expired is None
+            and not self.shared.draining
         )
         started = trio.current_time()
         answer = refusal(head, error, request_id=self.request_id, keep_alive=keep_alive)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.testing
 
 from relay.ingress import IngressLimits
 from relay.mux import ResetCode
@@ -237,6 +238,25 @@ async def test_a_target_that_stays_silent_is_a_504(autojump_clock: trio.abc.Cloc
         answer = await visitor.ask(request())
         assert (answer.status, answer.json["code"]) == (504, "target_timeout")
         assert 7 <= trio.current_time() - started <= 8
+
+
+async def test_a_target_that_stays_silent_after_a_body_is_a_504_and_an_end_in_order(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with stage(answering(), limits=IngressLimits(response_head_seconds=7)) as made:
+        visitor = await made.visitor()
+        answer = await visitor.ask(request("POST", "/", "Content-Length: 2") + b"hi")
+        assert (answer.status, answer.json["code"]) == (504, "target_timeout")
+        assert await visitor.rest() == b""
+
+
+async def test_a_refusal_while_draining_says_that_the_connection_ends() -> None:
+    async with stage(answering()) as made:
+        visitor = await made.visitor()
+        await trio.testing.wait_all_tasks_blocked()
+        made.shared.draining = True
+        answer = await visitor.ask(request(key=None))
+        assert (answer.status, answer.get("connection")) == (401, "close")
 
 
 async def test_a_head_that_trickles_is_cut_off_however_often_a_byte_comes(autojump_clock: trio.abc.Clock) -> None:
