@@ -14,7 +14,7 @@ from relay import __version__, config
 from relay.app import Relay
 from relay.demo.run import DemoOptions, run_demo
 from relay.errors import ConfigurationError, RelayError
-from relay.setup import initialise
+from relay.setup import initialise, try_out
 from relay.telemetry import configure_logging
 
 EXIT_FAILURE = 1
@@ -88,7 +88,9 @@ def serve(config_file: ConfigOption) -> None:
 @cli.command()
 def check(config_file: ConfigOption) -> None:
     """Say every problem of the configuration at once."""
-    _checked(config_file)
+    problems = try_out(_checked(config_file))
+    if problems:
+        raise ConfigurationError(*problems)
     typer.echo(f"{config_file}: no problems found")
 
 

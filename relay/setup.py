@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from certs import write_file
+from certs import CertificateError, server_context, write_file
 from relay import config
 from relay.auth import MasterKey, mint_master_key, parse_master_key
-from relay.errors import ConfigurationError, ConflictError
+from relay.errors import ConfigurationError, ConflictError, StoreUnavailableError
 from relay.store import Database, orgs, upgrade
 
 
@@ -27,6 +27,25 @@ async def initialise(settings: config.Settings, org: str) -> str:
     finally:
         database.close()
     return api_key
+
+
+def try_out(settings: config.Settings) -> list[str]:
+    """Problems that only using the certificate, the master key and the database shows; empty when all is well."""
+    problems = []
+    for attempt in (_try_certificate, _try_store):
+        try:
+            attempt(settings)
+        except (CertificateError, ConfigurationError, StoreUnavailableError) as error:
+            problems.append(str(error))
+    return problems
+
+
+def _try_certificate(settings: config.Settings) -> None:
+    server_context(settings.tls.certificate, settings.tls.key)
+
+
+def _try_store(settings: config.Settings) -> None:
+    Database.open(settings.store.url, load_master_key(settings.keys.master)).close()
 
 
 def open_store(settings: config.Settings) -> Database:

@@ -197,6 +197,18 @@ def test_every_problem_of_a_configuration_is_said_at_once(tmp_path: Path) -> Non
     assert all(key in done.stderr for key in ("listen.public", "listen.metrics", "limits.head_bytes", "tls"))
 
 
+def test_check_notices_files_that_serve_could_not_use(relay: Deployment, tmp_path: Path) -> None:
+    assert run_module("relay", "check", "--config", relay.config).returncode == 0
+    junk = tmp_path / "junk"
+    junk.write_text("junk")
+    junk.chmod(0o600)
+    environment = {"SIGNADOT_RELAY__TLS__CERTIFICATE": str(junk), "SIGNADOT_RELAY__KEYS__MASTER": str(junk)}
+    done = run_module("relay", "check", "--config", relay.config, environment=environment)
+    assert done.returncode == 2
+    assert "cannot use the certificate" in done.stderr
+    assert "not a master key" in done.stderr
+
+
 def test_a_missing_configuration_is_one_clear_line(tmp_path: Path) -> None:
     done = run_module("relay", "serve", "--config", tmp_path / "absent.toml")
     assert done.returncode == 2
