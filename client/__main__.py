@@ -14,12 +14,14 @@ from client.agent import run_agent
 from client.log import configure_log
 from client.settings import Flags, Settings, load_settings
 from client.token import WatchedToken
-from relay.errors import ConfigurationError
+from relay.errors import ConfigurationError, leaves
 
 WRONG_USAGE = 2
 """Exit code for flags, variables and files that cannot be used."""
 FAILED = 1
 """Exit code for a failure at run time."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -40,13 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure_log()
     # What was imported lives as long as the process: the collector need not look at it again and again.
     gc.freeze()
+    code = 0
     try:
         trio.run(run_agent, settings, token)
-    except OSError as error:
+    except* OSError as group:
         # What reaches this point concerns the agent's own sockets; a relay or a target that fails never does.
-        sys.stderr.write(f"signadot-agent: {error}\n")
-        return FAILED
-    return 0
+        sys.stderr.writelines(f"signadot-agent: {error}\n" for error in leaves(group))
+        code = FAILED
+    except* KeyboardInterrupt:
+        code = INTERRUPTED
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,7 +20,7 @@ from relay.mux import CloseCode, Limits, ReceiveBudget
 from relay.operations import serve_operations
 from relay.routing import PreviewHost, print_preview_host
 from relay.setup import open_store
-from relay.store import Database, Lookups, clusters, orgs
+from relay.store import Change, Database, Lookups, clusters, orgs
 from relay.telemetry import Telemetry
 from relay.transport import ListenerLimits, TlsStream, listen, serve_tls
 from relay.tunnels import Registry, TunnelAcceptor
@@ -131,11 +131,18 @@ class _Parts:
         self._database = database
         self._lookups = Lookups(database)
         self._registry = Registry()
+        database.subscribe(self._on_change)
+        budget = ReceiveBudget(limits.receive_budget_bytes)
         self._acceptor = TunnelAcceptor(
             self._registry,
             self._lookups.agent_identity,
-            limits=Limits(max_streams=limits.streams_per_tunnel, ping_interval_seconds=limits.keepalive_seconds),
-            budget=ReceiveBudget(limits.receive_budget_bytes),
+            limits=Limits(
+                max_streams=limits.streams_per_tunnel,
+                ping_interval_seconds=limits.keepalive_seconds,
+                # One cluster must not take the memory of all.
+                receive_budget_bytes=limits.receive_budget_bytes // 2,
+            ),
+            budget=budget,
             process_id=secrets.token_hex(4),
         )
         shared = Shared(
@@ -144,6 +151,7 @@ class _Parts:
             admission=Admission(self._lookups, hosts.preview),
             tunnels=self._registry,
             telemetry=relay.telemetry,
+            memory_short=lambda: budget.is_short,
         )
         self.ingress = Ingress(
             shared,
@@ -157,7 +165,7 @@ class _Parts:
                 )
             ),
             app=make_app(preview=hosts.preview + relay.port_suffix, api_url=f"https://{hosts.api}{relay.port_suffix}"),
-            accept_tunnel=self._acceptor.serve_websocket,
+            accept_tunnel=self._accept_websocket,
         )
         self._add_gauges(relay.telemetry)
 
@@ -169,6 +177,11 @@ class _Parts:
         telemetry.gauge("signadot_tunnels", "Live tunnels.", lambda: len(registry))
         telemetry.gauge("signadot_clusters_online", "Clusters with a live tunnel.", lambda: registry.online_clusters)
         telemetry.gauge("signadot_streams", "Open streams on all tunnels.", lambda: registry.open_streams)
+
+    def _on_change(self, change: Change) -> None:
+        """Ends the tunnels of a token that was revoked, by this process or by another one on the same database."""
+        if change.kind == "cluster_token" and change.deleted:
+            self._registry.close_by_token(change.id)
 
     def _disconnect(self, token_id: str) -> None:
         self._registry.close_by_token(token_id)
@@ -200,6 +213,12 @@ class _Parts:
             self._relay.telemetry.refused_connections["tunnel_tls"] += 1
         else:
             await self._acceptor.serve(stream)
+
+    async def _accept_websocket(self, stream: TlsStream, initial: bytes) -> None:
+        if stream.version != TUNNEL_TLS_VERSION:
+            self._relay.telemetry.refused_connections["tunnel_tls"] += 1
+        else:
+            await self._acceptor.serve_websocket(stream, initial)
 
     async def serve_operations(self, sockets: list[socket.socket]) -> None:
         """Serves metrics and probes for ever."""
@@ -265,7 +284,9 @@ def _ingress_limits(limits: config.Limits) -> IngressLimits:
         response_idle_seconds=limits.response_idle_seconds,
         upgraded_idle_seconds=limits.upgraded_idle_seconds,
         requests_per_cluster=limits.requests_per_cluster,
+        public_requests_per_address=limits.public_requests_per_address,
         api_body_bytes=limits.api_body_bytes,
+        api_bodies_bytes=limits.api_bodies_bytes,
     )
 
 

@@ -13,7 +13,7 @@ from certs import CertificateError
 from relay import __version__, config
 from relay.app import Relay
 from relay.demo.run import DemoOptions, run_demo
-from relay.errors import ConfigurationError, RelayError
+from relay.errors import ConfigurationError, InvalidError, RelayError, leaves
 from relay.setup import initialise, try_out
 from relay.telemetry import configure_logging
 
@@ -108,7 +108,7 @@ def main() -> None:
     code = 0
     try:
         cli()
-    except* (ConfigurationError, CertificateError) as group:
+    except* (ConfigurationError, InvalidError, CertificateError) as group:
         code = _complain(group, EXIT_CONFIGURATION)
     except* (RelayError, OSError) as group:
         code = max(code, _complain(group, EXIT_FAILURE))
@@ -118,14 +118,7 @@ def main() -> None:
 
 
 def _complain(group: BaseExceptionGroup[Exception], code: int) -> int:
-    for error in _leaves(group):
+    for error in leaves(group):
         for line in str(error).splitlines():
             sys.stderr.write(f"signadot-relay: {line}\n")
     return code
-
-
-def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
-    found: list[Exception] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

@@ -108,10 +108,12 @@ class Limits(_Section):
     upgraded_idle_seconds: PositiveFloat = 3600
     connections_per_address: PositiveInt = 1024
     requests_per_cluster: PositiveInt = 2048
+    public_requests_per_address: PositiveInt = 64
     streams_per_tunnel: PositiveInt = 4096
     keepalive_seconds: Annotated[float, Field(ge=1, le=300)] = 15
-    receive_budget_bytes: PositiveInt = 64 * 1024 * 1024
+    receive_budget_bytes: PositiveInt = 512 * 1024 * 1024
     api_body_bytes: PositiveInt = 1024 * 1024
+    api_bodies_bytes: PositiveInt = 16 * 1024 * 1024
     drain_seconds: PositiveFloat = 30
 
 
@@ -167,9 +169,13 @@ def check_files(settings: Settings) -> list[str]:
         except OSError as error:
             hint = " (`signadot-relay init` makes it)" if name == "keys.master" else ""
             problems.append(f"{name}: {path}: {error.strerror}{hint}")
-    for name, path in (("tls.key", settings.tls.key), ("keys.master", settings.keys.master)):
-        if path.exists() and path.stat().st_mode & 0o077:
-            problems.append(f"{name}: {path}: readable by others; chmod 600 it")
+    # A mounted Kubernetes secret is readable by the group of the pod; the master key is for one user only.
+    for name, path, forbidden in (("tls.key", settings.tls.key, 0o007), ("keys.master", settings.keys.master, 0o077)):
+        try:
+            if path.stat().st_mode & forbidden:
+                problems.append(f"{name}: {path}: readable by others; chmod 600 it")
+        except OSError:
+            continue  # said above
     return problems
 
 

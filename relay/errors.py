@@ -1,6 +1,16 @@
 """The root of the exception tree. Each leaf knows its HTTP status and the `code` of the API's error answers."""
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+E = TypeVar("E", bound=BaseException)
+
+
+def leaves(group: BaseExceptionGroup[E]) -> list[E]:
+    """The errors in a group and in the groups inside it, in order."""
+    found: list[E] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
 
 
 class RelayError(Exception):

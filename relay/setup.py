@@ -6,14 +6,17 @@ from certs import CertificateError, server_context, write_file
 from relay import config
 from relay.auth import MasterKey, mint_master_key, parse_master_key
 from relay.errors import ConfigurationError, ConflictError, StoreUnavailableError
+from relay.routing import require_name
 from relay.store import Database, orgs, upgrade
 
 
 async def initialise(settings: config.Settings, org: str) -> str:
     """Makes the master key if absent, the schema, and the org; gives the org's first admin API key.
 
-    Raises ConfigurationError, and ConflictError when the org exists: its key was shown when it was made.
+    Raises InvalidError for a bad name, and ConfigurationError, also when the org exists: its key was shown when it
+    was made.
     """
+    require_name(org, field="org")
     path = settings.keys.master
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -60,6 +60,8 @@ class Telemetry:
         """Connections that ended before a request, by reason (TLS handshake, limits)."""
         self.received_bytes = 0
         self.sent_bytes = 0
+        self.lost_lines = 0
+        """Access log lines that could not be written."""
         self._latency_counts = [0] * (len(LATENCY_BOUNDS_SECONDS) + 1)
         self._latency_sum = 0.0
         self._pending: list[AccessRecord] = []
@@ -83,8 +85,11 @@ class Telemetry:
         if not self._pending:
             return
         pending, self._pending = self._pending, []
-        self._output.write("".join([_access_line(record) for record in pending]))
-        self._output.flush()
+        try:
+            self._output.write("".join([_access_line(record) for record in pending]))
+            self._output.flush()
+        except (OSError, ValueError):  # a full disk or a closed pipe; serving goes on, and the figure says so
+            self.lost_lines += len(pending)
 
     async def run(self) -> None:
         """Flushes the access log for ever; the last lines leave when it is cancelled."""
@@ -121,6 +126,9 @@ class Telemetry:
         yield _by_reason("signadot_refused_connections", "Connections refused, by reason.", self.refused_connections)
         yield CounterMetricFamily("signadot_received_bytes", "Request body bytes.", value=self.received_bytes)
         yield CounterMetricFamily("signadot_sent_bytes", "Response body bytes.", value=self.sent_bytes)
+        yield CounterMetricFamily(
+            "signadot_lost_log_lines", "Access log lines that could not be written.", value=self.lost_lines
+        )
         yield self._latency_family()
         for name, text, read in self._counters:
             yield CounterMetricFamily(name, text, value=read())

@@ -72,3 +72,12 @@ def test_a_flood_of_lines_is_written_at_once_rather_than_kept() -> None:
     for _ in range(MAX_PENDING_LINES):
         telemetry.exchange("preview", record())
     assert output.getvalue().count("\n") == MAX_PENDING_LINES
+
+
+def test_a_log_that_cannot_be_written_is_counted_and_harms_nothing() -> None:
+    output = StringIO()
+    telemetry = Telemetry(output=output)
+    output.close()
+    telemetry.exchange("preview", record())
+    telemetry.flush()
+    assert samples(telemetry)["signadot_lost_log_lines_total", ()] == 1

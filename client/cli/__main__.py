@@ -4,7 +4,7 @@ import os
 import sys
 
 from client.cli.app import cli
-from relay.errors import ConfigurationError, RelayError
+from relay.errors import ConfigurationError, RelayError, leaves
 
 EXIT_FAILURE = 1
 EXIT_CONFIGURATION = 2
@@ -31,17 +31,10 @@ def main() -> None:
 
 
 def _complain(group: BaseExceptionGroup[BaseException], code: int) -> int:
-    for error in _leaves(group):
+    for error in leaves(group):
         for line in str(error).splitlines():
             sys.stderr.write(f"signadot: {line}\n")
     return code
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import trio
+
 from relay.errors import BadResponseError, RelayError, UnauthenticatedError
 from relay.http1 import BodyReader, HeadLimits, read_response_head
 from relay.transport import connect_tls
@@ -24,6 +26,12 @@ class DemoClient:
 
     async def request(self, method: str, host: str, target: str, body: bytes = b"") -> tuple[int, bytes]:
         """Sends one request; gives status and body. Raises RelayError or OSError."""
+        try:
+            return await self._request(method, host, target, body)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise BadResponseError(f"{host} broke the connection off: {error}", reason="broken") from error
+
+    async def _request(self, method: str, host: str, target: str, body: bytes) -> tuple[int, bytes]:
         stream = await connect_tls(
             host, self._port, context=self._context, server_hostname=host, timeout_seconds=TIMEOUT_SECONDS
         )

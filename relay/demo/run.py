@@ -51,6 +51,7 @@ async def run_demo(options: DemoOptions) -> None:
     """Runs until Ctrl-C or SIGTERM, or until the check succeeded. Raises DemoError, OSError, ConfigurationError."""
     state = options.state_dir.absolute()
     state.mkdir(parents=True, exist_ok=True)
+    state.chmod(0o700)  # keys and logs are for nobody else
     settings = prepare(state, options.port)
     api_key = await _api_key(state, settings)
     with (
@@ -157,10 +158,13 @@ async def _check(client: DemoClient) -> None:
     problem = "no answer"
     with trio.move_on_after(ATTEMPTS_SECONDS):
         while True:
-            status, body = await client.request("GET", f"{ENDPOINT}--{WORKSPACE}.{HOSTS['preview']}", "/headers")
-            if status == 200 and b"sd-routing-key" in body:  # noqa: PLR2004 - HTTP status
-                return
-            problem = f"status {status}: {body.decode(errors='replace').strip()}"
+            try:
+                status, body = await client.request("GET", f"{ENDPOINT}--{WORKSPACE}.{HOSTS['preview']}", "/headers")
+                if status == 200 and b"sd-routing-key" in body:  # noqa: PLR2004 - HTTP status
+                    return
+                problem = f"status {status}: {body.decode(errors='replace').strip()}"
+            except (RelayError, OSError) as error:
+                problem = str(error)
             await trio.sleep(RETRY_SECONDS)
     raise DemoError(f"The preview did not answer within {ATTEMPTS_SECONDS:.0f} s; last: {problem}")
 

@@ -9,7 +9,7 @@ import trio
 from relay.http1 import BodyReader, RequestHead, response_head
 from relay.ingress.connection import READ_BYTES, VisitorConnection
 from relay.ingress.deadlines import Phase
-from relay.ingress.errors import TooLargeError
+from relay.ingress.errors import OverloadedError, TooLargeError
 from relay.ingress.settings import AsgiApp, Message
 
 
@@ -17,43 +17,54 @@ async def serve_asgi(connection: VisitorConnection, head: RequestHead, kind: str
     """Answers a request by an application. True when the connection may carry another.
 
     The request's body is read before the application runs: API bodies are small, and a slow sender holds nothing.
-    Raises TooLargeError and BadRequestError for bodies that are.
+    Raises TooLargeError, OverloadedError and BadRequestError.
     """
     started = trio.current_time()
-    body = await _read_body(connection, head)
-    call = _Call(head, body)
-    connection.enter(Phase.RESPONSE_HEAD, connection.limits.response_head_seconds)
-    await application(_scope(connection, head), call.receive, call.send)
+    shared = connection.shared
+    body = bytearray()
+    try:
+        await _read_body(connection, head, body)
+        call = _Call(head, bytes(body))
+        connection.enter(Phase.RESPONSE_HEAD, connection.limits.response_head_seconds)
+        await application(_scope(connection, head), call.receive, call.send)
+    finally:
+        shared.body_bytes -= len(body)
     connection.enter(Phase.WRITE, connection.limits.write_stalled_seconds)
-    await connection.send(call.answer(connection.request_id))
+    keep_alive = head.keep_alive and not shared.draining
+    await connection.send(call.answer(connection.request_id, keep_alive=keep_alive))
     connection.record(
         kind, head, status=call.status, started=started, received_bytes=len(body), sent_bytes=len(call.body)
     )
-    return head.keep_alive
+    return keep_alive
 
 
-async def _read_body(connection: VisitorConnection, head: RequestHead) -> bytes:
+async def _read_body(connection: VisitorConnection, head: RequestHead, body: bytearray) -> None:
+    """Appends the request's body to `body`, within the limits of one and of all together."""
     if not head.has_body:
-        return b""
-    limit = connection.limits.api_body_bytes
-    reader = BodyReader(head.framing, connection.limits.head)
+        return
+    limits, shared = connection.limits, connection.shared
+    if head.framing.length > limits.api_body_bytes:
+        raise TooLargeError(f"The body is larger than {limits.api_body_bytes} bytes.")
+    reader = BodyReader(head.framing, limits.head)
     if head.expects_continue:
         await connection.stream.send_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-    body = bytearray(reader.feed(bytes(connection.buffer)))
+    connection.enter(Phase.BODY, limits.body_idle_seconds)  # for all of it: these bodies are small
+    data = bytes(connection.buffer)
     connection.buffer.clear()
-    while not reader.done:
-        if len(body) > limit:
+    while True:
+        part = reader.feed(data) if data else b""
+        body += part
+        shared.body_bytes += len(part)
+        if len(body) > limits.api_body_bytes:
+            raise TooLargeError(f"The body is larger than {limits.api_body_bytes} bytes.")
+        if shared.body_bytes > limits.api_bodies_bytes:
+            raise OverloadedError("Too many bodies are being received at once.")
+        if reader.done:
             break
-        connection.enter(Phase.BODY, connection.limits.body_idle_seconds)
         data = await connection.stream.receive_some(READ_BYTES)
-        if data:
-            body += reader.feed(data)
-        else:
+        if not data:
             reader.eof()
-    if len(body) > limit:
-        raise TooLargeError(f"The body is larger than {limit} bytes.")
     connection.buffer += reader.leftover
-    return bytes(body)
 
 
 def _scope(connection: VisitorConnection, head: RequestHead) -> dict[str, Any]:
@@ -104,7 +115,7 @@ class _Call:
         else:
             self._parts.append(message.get("body", b""))
 
-    def answer(self, request_id: str) -> bytes:
+    def answer(self, request_id: str, *, keep_alive: bool) -> bytes:
         """The whole answer; the application's own framing headers are replaced by ours."""
         self.body = b"".join(self._parts)
         headers = [
@@ -113,6 +124,6 @@ class _Call:
             if name.lower() not in {b"content-length", b"connection", b"x-request-id"}
         ]
         headers += [(b"content-length", str(len(self.body)).encode()), (b"x-request-id", request_id.encode())]
-        if not self._head.keep_alive:
+        if not keep_alive:
             headers.append((b"connection", b"close"))
         return response_head(self.status, headers) + (b"" if self._head.method == b"HEAD" else self.body)

@@ -8,7 +8,9 @@ from relay.ingress.connection import VisitorConnection
 from relay.ingress.deadlines import Phase
 from relay.ingress.errors import MisdirectedError, target_error
 from relay.ingress.raw import copy_raw
+from relay.ingress.streams import in_flight, open_stream
 from relay.mux import ResetCode
+from relay.store import Cluster
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -19,27 +21,15 @@ async def serve_connect(connection: VisitorConnection, head: RequestHead) -> boo
     Raises RelayError for what is to be refused.
     """
     started = trio.current_time()
-    hosts, tunnels = connection.shared.hosts, connection.shared.tunnels
+    hosts = connection.shared.hosts
     if connection.stream.server_name != hosts.proxy:
         raise MisdirectedError(f"CONNECT is served on {hosts.proxy} only.")
     if head.port is None:
         raise BadRequestError("CONNECT needs host and port.", reason="connect_port")
     principal, cluster = await connection.shared.admission.connect(head)
-    tunnel = tunnels.pick(cluster.id)
-    if tunnel is None:
-        raise await connection.shared.admission.offline(cluster.org_id, cluster.name, tunnels.status(cluster.id))
-    stream = tunnel.open("tcp", head.host, head.port)
-    received = sent = 0
-    try:
-        connection.enter(Phase.RESPONSE_HEAD, connection.limits.response_head_seconds)
-        try:
-            await stream.wait_opened()
-        except StreamResetError as error:
-            raise target_error(error, f"{head.host}:{head.port}") from error
-        await connection.send(ESTABLISHED)
-        received, sent = await copy_raw(connection, stream)
-    finally:
-        stream.reset(ResetCode.CANCELLED)
+    crowded = f"The cluster {cluster.name} has too many requests in flight."
+    with in_flight(connection.shared.in_flight, cluster.id, connection.limits.requests_per_cluster, crowded):
+        received, sent = await _carry(connection, (head.host, head.port), cluster)
     connection.record(
         "connect",
         head,
@@ -52,3 +42,17 @@ async def serve_connect(connection: VisitorConnection, head: RequestHead) -> boo
         credential=principal.credential_id,
     )
     return False
+
+
+async def _carry(connection: VisitorConnection, address: tuple[str, int], cluster: Cluster) -> tuple[int, int]:
+    stream = await open_stream(connection, address, org_id=cluster.org_id, cluster_id=cluster.id, cluster=cluster.name)
+    try:
+        connection.enter(Phase.RESPONSE_HEAD, connection.limits.response_head_seconds)
+        try:
+            await stream.wait_opened()
+        except StreamResetError as error:
+            raise target_error(error, f"{address[0]}:{address[1]}") from error
+        await connection.send(ESTABLISHED)
+        return await copy_raw(connection, stream)
+    finally:
+        stream.reset(ResetCode.CANCELLED)

@@ -34,7 +34,14 @@ class Shared:
     """What all visitor connections of a process share."""
 
     def __init__(
-        self, *, hosts: Hosts, limits: IngressLimits, admission: Admission, tunnels: Tunnels, telemetry: Telemetry
+        self,
+        *,
+        hosts: Hosts,
+        limits: IngressLimits,
+        admission: Admission,
+        tunnels: Tunnels,
+        telemetry: Telemetry,
+        memory_short: Callable[[], bool] = lambda: False,
     ) -> None:
         self.hosts = hosts
         self.limits = limits
@@ -44,6 +51,12 @@ class Shared:
         self.watchdog = Watchdog()
         self.in_flight: Counter[str] = Counter()
         """Exchanges under way by cluster id."""
+        self.strangers: Counter[str] = Counter()
+        """Exchanges without credential under way by the visitor's address."""
+        self.body_bytes = 0
+        """Bodies for applications that are held in memory now."""
+        self.memory_short = memory_short
+        """Whether streams should no longer be kept for later."""
         self.draining = False
         self.nursery: trio.Nursery | None = None
         """Runs tasks beside the connections while ingress runs."""
@@ -109,6 +122,9 @@ class VisitorConnection:
                 await self._answer_expired()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the visitor is gone; there is nobody to tell
+        except trio.Cancelled:
+            self.broke_off = self.answering  # the process ends in the middle of it
+            raise
         finally:
             self.shared.watchdog.discard(self)
             self.pool.close()
@@ -130,6 +146,8 @@ class VisitorConnection:
         if now > self.deadline:
             self.expired = self.phase
             self.scope.cancel()
+        elif self.phase is Phase.IDLE and self.shared.memory_short():
+            self.pool.close()
         elif (
             self._departure is None
             and self._waiting_since is not None

@@ -5,6 +5,8 @@ messages ended exactly where their framing says, or reset. Nothing is buffered w
 here, and the windows of the tunnel and of TCP do the rest.
 """
 
+from contextlib import ExitStack
+
 import trio
 
 from relay.errors import (
@@ -25,9 +27,10 @@ from relay.http1 import (
 from relay.ingress.admission import Admitted
 from relay.ingress.connection import READ_BYTES, VisitorConnection
 from relay.ingress.deadlines import Phase
-from relay.ingress.errors import OverloadedError, TargetClosedError, target_error
+from relay.ingress.errors import TargetClosedError, target_error
 from relay.ingress.headers import added_headers, dropped_names
 from relay.ingress.raw import copy_raw
+from relay.ingress.streams import in_flight, open_stream
 from relay.mux import ResetCode
 from relay.transport import MuxStream
 
@@ -44,17 +47,16 @@ async def forward(connection: VisitorConnection, head: RequestHead) -> bool:
     """
     admission, now = connection.shared.admission, connection.shared.watchdog.now
     connection.admitted = admitted = await admission.preview(head, connection.admitted, now)
-    in_flight = connection.shared.in_flight
-    cluster_id = admitted.route.cluster_id
-    if in_flight[cluster_id] >= connection.limits.requests_per_cluster:
-        raise OverloadedError(f"The cluster {admitted.route.cluster} has too many requests in flight.")
-    in_flight[cluster_id] += 1
-    try:
+    shared, limits, route = connection.shared, connection.limits, admitted.route
+    with ExitStack() as limited:
+        crowded = f"The cluster {route.cluster} has too many requests in flight."
+        limited.enter_context(in_flight(shared.in_flight, route.cluster_id, limits.requests_per_cluster, crowded))
+        if admitted.principal is None:
+            crowded = "Your address has too many requests in flight."
+            limited.enter_context(
+                in_flight(shared.strangers, connection.peer, limits.public_requests_per_address, crowded)
+            )
         return await Exchange(connection, head, admitted).run()
-    finally:
-        in_flight[cluster_id] -= 1
-        if not in_flight[cluster_id]:
-            del in_flight[cluster_id]
 
 
 class Exchange:
@@ -63,6 +65,7 @@ class Exchange:
     __slots__ = (
         "_admitted",
         "_connection",
+        "_continue_due",
         "_has_body",
         "_head",
         "_key",
@@ -86,6 +89,7 @@ class Exchange:
         self._stream: MuxStream | None = None
         self._has_body = head.has_body
         self._request_done = not self._has_body
+        self._continue_due = head.expects_continue
         self._upload_error: BadRequestError | None = None
         self._status = 0
         self._recorded = False
@@ -124,16 +128,13 @@ class Exchange:
             self._stream = stream
             return stream, True
         route = self._route
-        tunnels = self._connection.shared.tunnels
-        tunnel = tunnels.pick(route.cluster_id)
-        if tunnel is None:
-            raise await self._connection.shared.admission.offline(
-                route.org_id, route.cluster, tunnels.status(route.cluster_id)
-            )
-        try:
-            self._stream = stream = tunnel.open("tcp", route.target_host, route.target_port)
-        except TunnelClosedError as error:
-            raise OverloadedError(f"The cluster {route.cluster} takes no new streams now: {error}") from error
+        self._stream = stream = await open_stream(
+            self._connection,
+            (route.target_host, route.target_port),
+            org_id=route.org_id,
+            cluster_id=route.cluster_id,
+            cluster=route.cluster,
+        )
         return stream, False
 
     def _request_bytes(self) -> bytes:
@@ -172,6 +173,7 @@ class Exchange:
     async def _with_body(self) -> bool:
         """Sends a request with a body while the answer may already come."""
         stream, _ = await self._open(pooled=True)
+        self._connection.enter(Phase.RESPONSE_HEAD, self._connection.limits.response_head_seconds)
         stream.send_nowait(self._request_bytes())
         keep = False
         failure: Exception | None = None
@@ -203,12 +205,14 @@ class Exchange:
                 body = reader.feed(data) if data else b""
                 if body:
                     self._received_bytes += len(body)
-                    connection.enter(Phase.RESPONSE_HEAD, limits.response_head_seconds)
+                    self._await(Phase.RESPONSE_HEAD, limits.response_head_seconds)
                     await stream.send_all(writer.encode(body))
                 if reader.done:
                     break
-                connection.enter(Phase.BODY, limits.body_idle_seconds)
+                if not self._continue_due:  # until then the visitor waits for the target's word
+                    self._await(Phase.BODY, limits.body_idle_seconds)
                 data = await connection.stream.receive_some(BULK_BYTES)
+                self._continue_due = False
                 if not data:
                     reader.eof()
             if end := writer.end():
@@ -224,8 +228,16 @@ class Exchange:
             return
         connection.buffer += reader.leftover
         self._request_done = True
-        connection.enter(Phase.RESPONSE_HEAD, limits.response_head_seconds)
+        self._await(Phase.RESPONSE_HEAD, limits.response_head_seconds)
         connection.target_awaited()
+
+    def _await(self, phase: Phase, seconds: float) -> None:
+        """Enters a phase of the request; once the answer has begun, progress either way moves the answer's limit."""
+        connection = self._connection
+        if connection.answering:
+            connection.enter(Phase.RESPONSE, connection.limits.response_idle_seconds)
+        else:
+            connection.enter(phase, seconds)
 
     # -- towards the visitor
 
@@ -244,6 +256,9 @@ class Exchange:
             del buffer[:consumed]
             if not response.is_informational or response.status == SWITCHING_PROTOCOLS:
                 return response, bytes(buffer)
+            if self._continue_due:
+                self._continue_due = False
+                connection.enter(Phase.BODY, connection.limits.body_idle_seconds)
             if informational := forward_response_head(response, request=head, keep_alive=True):
                 await connection.stream.send_all(informational)
 
@@ -299,7 +314,8 @@ class Exchange:
         """Keeps the stream for the connection's next request, when both messages ended where they should."""
         stream = self._stream
         if stream is not None and self._request_done and response.keep_alive and not reader.leftover:
-            self._connection.pool.put(self._key, stream, now=self._connection.shared.watchdog.now)
+            shared = self._connection.shared
+            self._connection.pool.put(self._key, stream, now=shared.watchdog.now, keep=not shared.memory_short())
             self._stream = None
 
     async def _switch(self, response: ResponseHead, rest: bytes) -> bool:

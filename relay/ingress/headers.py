@@ -20,10 +20,13 @@ def target_host(route: Route) -> bytes | None:
 
 def dropped_names(head: RequestHead, route: Route) -> Collection[bytes]:
     """Inbound headers that the relay sets anew for this route, beside those it always sets."""
+    api_key = head.fields.get(b"authorization", b"")[:7].lower() == b"apikey "  # the API takes keys like that
     broken_trace = b"traceparent" in head.fields and not has_traceparent(head)
-    if not (broken_trace or route.routing_headers):
+    if not (broken_trace or api_key or route.routing_headers):
         return NONE
     names = [name.encode("latin-1") for name, _ in route.routing_headers]
+    if api_key:
+        names.append(b"authorization")
     if broken_trace:
         names.append(b"traceparent")
     return names

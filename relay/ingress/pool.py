@@ -39,9 +39,9 @@ class StreamPool:
         stream.reset(ResetCode.NO_ERROR)
         return None
 
-    def put(self, key: PoolKey, stream: MuxStream, *, now: float) -> None:
-        """Keeps a stream whose last exchange was accounted for to the byte on both sides."""
-        if len(self._idle) >= MAX_IDLE or key in self._idle:
+    def put(self, key: PoolKey, stream: MuxStream, *, now: float, keep: bool) -> None:
+        """Takes a stream whose last exchange was accounted for to the byte on both sides; ends it unless `keep`."""
+        if not keep or len(self._idle) >= MAX_IDLE or key in self._idle:
             stream.reset(ResetCode.NO_ERROR)
             return
         stream.idle = True

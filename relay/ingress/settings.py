@@ -33,7 +33,9 @@ class IngressLimits:
     response_idle_seconds: float = 300
     upgraded_idle_seconds: float = 3600
     requests_per_cluster: int = 2048
+    public_requests_per_address: int = 64
     api_body_bytes: int = 1024 * 1024
+    api_bodies_bytes: int = 16 * 1024 * 1024
 
 
 class ClusterStatus(Protocol):

@@ -4,8 +4,8 @@ from typing import Final
 
 from relay.mux.limits import MIB, MIN_WINDOW_BYTES
 
-NEW_STREAM_SHARE: Final = 64
-"""A new stream gets at most 1/64 of what is left: as memory runs short windows shrink, and streams still open."""
+NEW_STREAM_SHARE: Final = 512
+"""A new stream gets at most 1/512 of what is left: as memory runs short windows shrink, and streams still open."""
 GROWTH_RESERVE: Final = 4
 """Growth never touches the last quarter: it is kept for new streams."""
 
@@ -20,6 +20,11 @@ class ReceiveBudget:
         """The limit."""
         self.used_bytes = 0
         """What open streams have been granted."""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether new streams get less than they ask for, or will soon: nothing should be kept for later."""
+        return self.used_bytes > self.total_bytes - self.total_bytes // GROWTH_RESERVE
 
 
 class Account:

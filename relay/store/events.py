@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping, select
 
 from relay.store.ids import first_id
 from relay.store.records import Actor, Change, Event
-from relay.store.rows import Transaction, page_size
+from relay.store.rows import DELETE, Transaction, page_size
 from relay.store.schema import events
 
 
@@ -29,7 +29,7 @@ def find_changes(tx: Transaction, since: float) -> Sequence[tuple[str, Change]]:
 
 def _change(values: dict[str, Any]) -> Change:
     kind, row_id, name = values["object_kind"], values["object_id"], values["object_name"]
-    return Change(kind=kind, id=row_id, org_id=values["org_id"], name=name)
+    return Change(kind=kind, id=row_id, org_id=values["org_id"], name=name, deleted=values["action"] == DELETE)
 
 
 def _event(tx: Transaction, row: RowMapping) -> Event:

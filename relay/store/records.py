@@ -42,6 +42,8 @@ class Change:
     org_id: str
     name: str = field(repr=False, default="")
     """Its name, where it has one."""
+    deleted: bool = False
+    """Whether it is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Column, Connection, RowMapping, Table, insert, update
@@ -12,6 +12,8 @@ from relay.store.ids import new_id
 from relay.store.records import Actor, Change
 from relay.store.schema import events
 
+DELETE = "delete"
+"""The action of an event after which the record is gone."""
 MAX_PAGE = 1000
 """Longest page of a list: bounds the memory and the time of one read transaction."""
 
@@ -68,7 +70,7 @@ class Transaction:
 
     def record_event(self, change: Change, action: str, actor: Actor) -> None:
         """Writes the audit event of a change, and tells subscribers of it after the commit."""
-        self.changed(change)
+        self.changed(replace(change, deleted=action == DELETE))
         values = {
             "org_id": change.org_id,
             "at": self.now,

@@ -1,4 +1,5 @@
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -175,3 +176,15 @@ async def test_a_body_that_is_not_json_is_refused_in_the_same_shape(
     assert answer.status_code in {400, 422}
     assert said in answer.json()["error"]
     assert {"code", "error", "requestId"} <= answer.json().keys()
+
+
+async def test_half_a_surrogate_pair_is_refused_with_its_path(prepared: Api) -> None:
+    for path in ("cluster", "description"):
+        body = json.dumps({"spec": SPEC | {path: "\ud800"}}).encode()
+        answer = await prepared.client.put(
+            f"{ORG}/workspaces/w1",
+            content=body,
+            headers={"signadot-api-key": prepared.key, "content-type": "application/json"},
+        )
+        assert answer.status_code == 422
+        assert answer.json()["problems"][0]["path"] == f"spec.{path}"

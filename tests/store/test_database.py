@@ -12,7 +12,7 @@ from sqlalchemy import UniqueConstraint, inspect, text
 
 from relay.auth import MasterKey
 from relay.errors import ConfigurationError, ConflictError, StoreUnavailableError
-from relay.store import Change, Database, clusters, orgs, upgrade, workspaces
+from relay.store import Change, Database, cluster_tokens, clusters, events, orgs, upgrade, workspaces
 from relay.store.migrate import latest_revision, schema_revision
 from relay.store.rows import Transaction
 from relay.store.schema import metadata
@@ -116,6 +116,19 @@ async def test_subscribers_hear_of_commits_only_and_before_the_writer_goes_on(da
         await database.write(half)
     assert heard == []
     assert await database.read(clusters.find_all, org.id) == []
+
+
+async def test_subscribers_and_watchers_hear_whether_a_record_is_gone(database: Database) -> None:
+    upgrade(database)
+    org, _, _ = await database.write(orgs.create_with_admin_key, "acme")
+    cluster, _ = await database.write(clusters.put, org.id, "c1")
+    heard: list[tuple[str, bool]] = []
+    database.subscribe(lambda change: heard.append((change.kind, change.deleted)))
+    token, _ = await database.write(cluster_tokens.create, cluster, description="")
+    await database.write(cluster_tokens.remove, cluster, token.id)
+    assert heard == [("cluster_token", False), ("cluster_token", True)]
+    found = [change for _, change in await database.read(events.find_changes, 0.0) if change.id == token.id]
+    assert sorted(change.deleted for change in found) == [False, True]
 
 
 async def test_a_cancelled_writer_still_tells_the_subscribers(database: Database) -> None:

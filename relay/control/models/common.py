@@ -10,7 +10,8 @@ from pydantic.alias_generators import to_camel
 DESCRIPTION_CHARACTERS = 1000
 """Longest free text; a description is a line or two, not a document."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Half a surrogate pair is no text: it cannot be encoded, and so neither stored nor answered.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Request(BaseModel):
@@ -26,8 +27,8 @@ class Answer(BaseModel):
 
 
 def _printable(value: str) -> str:
-    if _CONTROL.search(value):
-        raise ValueError("must not contain control characters")
+    if _UNPRINTABLE.search(value):
+        raise ValueError("must not contain control characters or half a surrogate pair")
     return value
 
 

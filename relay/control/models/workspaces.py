@@ -76,7 +76,7 @@ LabelValue = Annotated[Line, Field(max_length=255)]
 class WorkspaceSpec(Request):
     """What a workspace should be."""
 
-    cluster: str = Field(examples=["c1"])
+    cluster: Line = Field(examples=["c1"])
     """The cluster it lives in; it must exist."""
     description: Description = ""
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=MAX_LABELS)
