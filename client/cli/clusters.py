@@ -105,6 +105,7 @@ def install_lines(settings: Settings, secret: str) -> dict[str, Any]:
             f"kubectl create namespace {NAMESPACE}",
             f"kubectl create secret generic {SECRET} --namespace {NAMESPACE} --from-literal=token={secret}",
         ],
+        "agent": f"signadot-agent run --relay {settings.tunnel} --token-file TOKEN_FILE",
     }
 
 
@@ -113,5 +114,6 @@ def _page(name: str, lines: dict[str, Any]) -> str:
     return (
         f"Cluster {name} is registered. Its token is in these lines and is not shown again.\n\n"
         f"Install the agent with Helm:\n\n    {lines['helm']}\n\n"
-        f"Or keep the token out of Helm's values, and make its Secret first:\n\n    {kubectl}"
+        f"Or keep the token out of Helm's values, and make its Secret first:\n\n    {kubectl}\n\n"
+        f"Or, anywhere else that reaches the targets, with the token in a file:\n\n    {lines['agent']}"
     )

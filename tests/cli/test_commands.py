@@ -27,6 +27,7 @@ async def test_cluster_add_prints_lines_with_the_token_that_was_made(server: Ser
     assert helm.endswith(last_four)
     assert kubectl.endswith(last_four)
     assert "sdt_" in helm
+    assert f"signadot-agent run --relay tunnel.localhost:{server.port} --token-file TOKEN_FILE" in page
 
 
 async def test_cluster_token_create_prints_the_token_alone(server: Server) -> None:
