@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from relay.errors import BadRequestError, BadResponseError
 from relay.http1.limits import HeadLimits
 
 Headers = list[tuple[bytes, bytes]]
@@ -121,3 +122,15 @@ def flaw_of_bytes(line: bytes) -> tuple[str, str] | None:
     if byte == b"\r":
         return "bare_cr", "There is a CR without LF."
     return "control_byte", f"There is a control byte (0x{byte.hex()}) in the head."
+
+
+def first_values(
+    headers: Headers, single: frozenset[bytes], error: type[BadRequestError] | type[BadResponseError]
+) -> dict[bytes, bytes]:
+    """The first value of each header. Raises `error` for a repeated header that is in `single`."""
+    by_name: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in by_name and name in single:
+            raise error(f"The header {name.decode()} is there twice.", reason="repeated_header")
+        by_name.setdefault(name, value)
+    return by_name

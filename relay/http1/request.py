@@ -12,6 +12,7 @@ from relay.http1.fields import (
     REQUEST_FIELD,
     REQUEST_FIELD_PADDED,
     Headers,
+    first_values,
     flaw_of_beginning,
     flaw_of_bytes,
     flaw_of_lines,
@@ -137,7 +138,7 @@ def _read(raw: bytes, line: re.Match[bytes], limits: HeadLimits) -> RequestHead:
     headers = [(name.lower(), value) for name, value in fields]
     by_name = dict(headers)
     if len(by_name) != len(headers):
-        by_name = _check_repeated(headers)
+        by_name = first_values(headers, SINGLE, BadRequestError)
     method, target, minor = line.groups()
     recent = minor == b"1"
     host, port = read_host(by_name.get(b"host"))
@@ -173,16 +174,6 @@ def _read(raw: bytes, line: re.Match[bytes], limits: HeadLimits) -> RequestHead:
         by_name,
         raw,
     )
-
-
-def _check_repeated(headers: Headers) -> dict[bytes, bytes]:
-    """The first value of each header. Raises for a repeated header that may stand once only."""
-    by_name: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name in by_name and name in SINGLE:
-            raise BadRequestError(f"The header {name.decode()} is there twice.", reason="repeated_header")
-        by_name.setdefault(name, value)
-    return by_name
 
 
 def _read_framing(by_name: dict[bytes, bytes], method: bytes, *, recent: bool) -> Framing:

@@ -10,6 +10,7 @@ from relay.http1.fields import (
     RESPONSE_FIELD,
     RESPONSE_FIELD_PADDED,
     Headers,
+    first_values,
     flaw_of_beginning,
     flaw_of_bytes,
     flaw_of_lines,
@@ -87,7 +88,7 @@ def read_response_head(
 def _read(line: re.Match[bytes], headers: Headers, method: bytes, upgrade: bytes | None) -> ResponseHead:
     by_name = dict(headers)
     if len(by_name) != len(headers):
-        by_name = _check_repeated(headers)
+        by_name = first_values(headers, SINGLE, BadResponseError)
     minor, digits, reason = line.groups()
     recent = minor == b"1"
     status = int(digits)
@@ -113,15 +114,6 @@ def _read(line: re.Match[bytes], headers: Headers, method: bytes, upgrade: bytes
         names,
         by_name,
     )
-
-
-def _check_repeated(headers: Headers) -> dict[bytes, bytes]:
-    by_name: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name in by_name and name in SINGLE:
-            raise BadResponseError(f"The header {name.decode()} is there twice.", reason="repeated_header")
-        by_name.setdefault(name, value)
-    return by_name
 
 
 def _read_framing(by_name: dict[bytes, bytes], *, recent: bool) -> tuple[Framing, int | None]:
