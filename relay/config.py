@@ -12,7 +12,9 @@ from pydantic import model_validator as validate_model
 from relay.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "SIGNADOT_RELAY__"
+SQLITE_PREFIX = "sqlite:///"
 _HOSTNAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_URL = re.compile(r"https://[a-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
 
 
 def split_address(value: str) -> tuple[str, int]:
@@ -34,7 +36,14 @@ def _hostname(value: str) -> str:
     return value
 
 
+def _url(value: str) -> str:
+    if not _URL.fullmatch(value):
+        raise ValueError("must be https://HOST[:PORT][/PATH] without query and without a slash at its end")
+    return value
+
+
 Address = Annotated[str, AfterValidator(_address)]
+Url = Annotated[str, AfterValidator(_url)]
 Hostname = Annotated[str, AfterValidator(_hostname)]
 
 
@@ -81,7 +90,10 @@ class Tls(_Section):
 class Store(_Section):
     """The database."""
 
-    url: Annotated[str, Field(pattern=r"^sqlite:///.+")] = "sqlite:///var/relay.db"
+    url: Annotated[str, Field(pattern=r"^(sqlite:///.+|postgresql://.+)", repr=False)] = "sqlite:///var/relay.db"
+    """`sqlite:///PATH`, or `postgresql://USER@HOST[:PORT]/DATABASE[?sslmode=…&sslrootcert=…]`."""
+    password_file: Path | None = None
+    """The password of the PostgreSQL user, where it is not in the URL."""
 
 
 class Keys(_Section):
@@ -89,6 +101,21 @@ class Keys(_Section):
 
     master: Path = Path("var/master.key")
     """32 random bytes in base64, mode 0600; `signadot-relay init` makes it."""
+
+
+class Github(_Section):
+    """The GitHub App, and where GitHub is; without this section nobody signs in by GitHub."""
+
+    app_id: PositiveInt
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret_file: Path
+    private_key_file: Path
+    webhook_secret_file: Path
+    api_url: Url = "https://api.github.com"
+    """For GitHub Enterprise Server `https://HOST/api/v3`."""
+    web_url: Url = "https://github.com"
+    ca_file: Path | None = None
+    """PEM file of a further authority to trust, for an Enterprise server with a certificate of its own."""
 
 
 class Limits(_Section):
@@ -115,6 +142,13 @@ class Limits(_Section):
     api_body_bytes: PositiveInt = 1024 * 1024
     api_bodies_bytes: PositiveInt = 16 * 1024 * 1024
     drain_seconds: PositiveFloat = 30
+    query_seconds: PositiveFloat = 5
+    login_seconds: PositiveFloat = 7 * 24 * 3600
+    preview_login_seconds: Annotated[float, Field(ge=60, le=3600)] = 3600
+    membership_check_seconds: Annotated[float, Field(gt=0, le=300)] = 300
+    membership_grace_seconds: Annotated[float, Field(ge=0)] = 3600
+    api_requests_per_minute: PositiveInt = 600
+    delivery_attempts: PositiveInt = 20
 
 
 class Settings(_Section):
@@ -125,6 +159,7 @@ class Settings(_Section):
     tls: Tls
     store: Store = Store()
     keys: Keys = Keys()
+    github: Github | None = None
     limits: Limits = Limits()
 
 
@@ -159,24 +194,38 @@ def parse(document: Mapping[str, Any], environment: Mapping[str, str], *, source
 def check_files(settings: Settings) -> list[str]:
     """Problems that only the file system shows, each one a sentence; empty when all is well."""
     problems = []
-    for name, path in (
-        ("tls.certificate", settings.tls.certificate),
-        ("tls.key", settings.tls.key),
-        ("keys.master", settings.keys.master),
-    ):
+    for name, path in _needed_files(settings):
         try:
             path.open("rb").close()
         except OSError as error:
             hint = " (`signadot-relay init` makes it)" if name == "keys.master" else ""
             problems.append(f"{name}: {path}: {error.strerror}{hint}")
     # A mounted Kubernetes secret is readable by the group of the pod; the master key is for one user only.
-    for name, path, forbidden in (("tls.key", settings.tls.key, 0o007), ("keys.master", settings.keys.master, 0o077)):
+    for name, path in _needed_files(settings):
+        forbidden = _FORBIDDEN_MODES.get(name, 0o007)
         try:
             if path.stat().st_mode & forbidden:
                 problems.append(f"{name}: {path}: readable by others; chmod 600 it")
         except OSError:
             continue  # said above
     return problems
+
+
+_FORBIDDEN_MODES = {"keys.master": 0o077, "tls.certificate": 0, "store.password_file": 0o077, "github.ca_file": 0}
+
+
+def _needed_files(settings: Settings) -> Iterable[tuple[str, Path]]:
+    yield "tls.certificate", settings.tls.certificate
+    yield "tls.key", settings.tls.key
+    yield "keys.master", settings.keys.master
+    if settings.store.password_file is not None:
+        yield "store.password_file", settings.store.password_file
+    if (github := settings.github) is not None:
+        yield "github.client_secret_file", github.client_secret_file
+        yield "github.private_key_file", github.private_key_file
+        yield "github.webhook_secret_file", github.webhook_secret_file
+        if github.ca_file is not None:
+            yield "github.ca_file", github.ca_file
 
 
 def _apply_environment(document: dict[str, Any], environment: Mapping[str, str]) -> Iterable[str]:
@@ -205,11 +254,29 @@ def _sentence(problem: Any) -> str:
 
 
 def _resolve_paths(settings: Settings, folder: Path) -> Settings:
-    database = folder / settings.store.url.removeprefix("sqlite:///")
+    """Relative paths of the file made relative to its folder, wherever the process runs."""
+    store, github = settings.store, settings.github
+    url = store.url
+    if url.startswith(SQLITE_PREFIX):
+        url = f"{SQLITE_PREFIX}{folder / url.removeprefix(SQLITE_PREFIX)}"
     return settings.model_copy(
         update={
             "tls": Tls(certificate=folder / settings.tls.certificate, key=folder / settings.tls.key),
             "keys": Keys(master=folder / settings.keys.master),
-            "store": Store(url=f"sqlite:///{database}"),
+            "store": store.model_copy(update={"url": url, "password_file": _below(folder, store.password_file)}),
+            "github": None
+            if github is None
+            else github.model_copy(
+                update={
+                    "client_secret_file": folder / github.client_secret_file,
+                    "private_key_file": folder / github.private_key_file,
+                    "webhook_secret_file": folder / github.webhook_secret_file,
+                    "ca_file": _below(folder, github.ca_file),
+                }
+            ),
         }
     )
+
+
+def _below(folder: Path, path: Path | None) -> Path | None:
+    return None if path is None else folder / path

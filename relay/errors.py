@@ -142,3 +142,32 @@ class StoreUnavailableError(RelayError):
 
     code = "store_unavailable"
     status = 503
+
+
+class PreconditionFailedError(RelayError):
+    """The thing changed since the caller looked at it (RFC 9110 13.1): If-Match or If-None-Match does not hold."""
+
+    code = "precondition_failed"
+    status = 412
+
+
+class RateLimitedError(RelayError):
+    """The credential, or the address, asks too often; `retry_after_seconds` says when to ask again (RFC 6585 4)."""
+
+    code = "rate_limited"
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class GithubUnavailableError(RelayError):
+    """GitHub does not answer, or asks us to wait: try again after `retry_after_seconds` where it says so."""
+
+    code = "github_unavailable"
+    status = 503
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds

@@ -1,7 +1,7 @@
 """Who may do what: principals, roles, and the one table that joins them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
@@ -27,6 +27,10 @@ class Action(Enum):
     WRITE_WORKSPACES = "apply or delete workspaces"
     READ_API_KEYS = "list API keys"
     WRITE_API_KEYS = "create or revoke API keys"
+    READ_MEMBERS = "list members"
+    WRITE_MEMBERS = "change or remove members"
+    READ_TEMPLATES = "read templates"
+    WRITE_TEMPLATES = "apply or delete templates"
     READ_EVENTS = "read the events"
     VISIT_PREVIEWS = "visit previews"
     CONNECT = "open raw TCP connections into a cluster"
@@ -46,6 +50,10 @@ POLICY: Mapping[Action, frozenset[Role]] = MappingProxyType(
         Action.WRITE_WORKSPACES: _BOTH,
         Action.READ_API_KEYS: _BOTH,
         Action.WRITE_API_KEYS: _ADMIN,
+        Action.READ_MEMBERS: _BOTH,
+        Action.WRITE_MEMBERS: _ADMIN,
+        Action.READ_TEMPLATES: _BOTH,
+        Action.WRITE_TEMPLATES: _ADMIN,
         Action.READ_EVENTS: _BOTH,
         Action.VISIT_PREVIEWS: _BOTH,
         Action.CONNECT: _BOTH,
@@ -58,6 +66,7 @@ class PrincipalKind(Enum):
     """How a principal proved who it is."""
 
     API_KEY = "api_key"
+    LOGIN = "login"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +86,8 @@ class Principal:
     kind: PrincipalKind
     credential_id: str
     """Id of the credential's record; what the audit events name."""
+    name: str = field(default="", repr=False)
+    """What people call a user; empty for a program."""
     memberships: tuple[Membership, ...]
     """The orgs it belongs to, each once."""
 

@@ -38,7 +38,12 @@ def _event(tx: Transaction, row: RowMapping) -> Event:
         id=values["id"],
         org_id=values["org_id"],
         at=values["at"],
-        actor=Actor(kind=values["actor_kind"], id=values["actor_id"], last_four=values["actor_last_four"]),
+        actor=Actor(
+            kind=values["actor_kind"],
+            id=values["actor_id"],
+            last_four=values["actor_last_four"],
+            name=values["actor_name"] or "",
+        ),
         action=values["action"],
         object_kind=values["object_kind"],
         object_id=values["object_id"],

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import RowMapping, select
 
 from relay.auth import Role
-from relay.errors import ConflictError
+from relay.errors import ConflictError, NotFoundError
 from relay.routing import require_name
 from relay.store import api_keys
 from relay.store.records import SYSTEM, Actor, ApiKey, Change, Org
@@ -44,6 +44,33 @@ def get(tx: Transaction, org_id: str) -> Org | None:
     return None if row is None else _org(tx, row)
 
 
+def find_by_github_account(tx: Transaction, account: str) -> Org | None:
+    """The org that is linked to an account on GitHub, None when there is none. Accounts have no case."""
+    index = tx.index(orgs.c.github_account_index, account.lower())
+    row = tx.connection.execute(select(orgs).where(orgs.c.github_account_index == index)).mappings().one_or_none()
+    return None if row is None else _org(tx, row)
+
+
+def link_github_account(tx: Transaction, org_id: str, account: str, *, actor: Actor = SYSTEM) -> None:
+    """Links an org to an account on GitHub. Raises ConflictError when another org is linked to it."""
+    account = account.lower()
+    found = find_by_github_account(tx, account)
+    if found is not None and found.id != org_id:
+        raise ConflictError(f"the org {found.name!r} is linked to the GitHub account {account!r}")
+    values = {"github_account": account, "github_account_index": tx.index(orgs.c.github_account_index, account)}
+    tx.update(orgs, org_id, values)
+    org = get(tx, org_id)
+    if org is None:
+        raise NotFoundError("the org does not exist any more")
+    tx.record_event(Change(kind="org", id=org_id, org_id=org_id, name=org.name), "update", actor)
+
+
+def find_linked(tx: Transaction) -> Sequence[Org]:
+    """All orgs that are linked to an account on GitHub."""
+    query = select(orgs).where(orgs.c.github_account_index.is_not(None)).order_by(orgs.c.id)
+    return [_org(tx, row) for row in tx.connection.execute(query).mappings()]
+
+
 def find_all(tx: Transaction, *, limit: int = 100, after: str = "") -> Sequence[Org]:
     """Orgs in order of creation, `limit` at most, those after the id `after`."""
     query = select(orgs).where(orgs.c.id > after).order_by(orgs.c.id).limit(page_size(limit))
@@ -52,4 +79,6 @@ def find_all(tx: Transaction, *, limit: int = 100, after: str = "") -> Sequence[
 
 def _org(tx: Transaction, row: RowMapping) -> Org:
     values = tx.reveal(orgs, row)
-    return Org(id=values["id"], name=values["name"], created_at=values["created_at"])
+    return Org(
+        id=values["id"], name=values["name"], created_at=values["created_at"], github_account=values["github_account"]
+    )

@@ -9,6 +9,10 @@ from relay.routing import HostHeader, Preflight, Visibility
 
 OffsetFrom = Literal["createdAt", "updatedAt"]
 """From when a workspace's time to live counts."""
+WorkspaceOrigin = Literal["api", "template"]
+"""Who decides about the specification: whoever applies it, or the repository's template."""
+UserProvider = Literal["github", "local"]
+"""Who says that a user is who they are: GitHub, or the operator of this relay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +25,13 @@ class Actor:
     """Id of the credential's record."""
     last_four: str = ""
     """The last characters of the credential, by which people know it even when its record is gone."""
+    name: str = ""
+    """What people call a user who did it; empty for a program."""
 
     @classmethod
     def of(cls, principal: Principal) -> "Actor":
         """The actor that a principal is."""
-        return cls(kind=principal.kind.value, id=principal.credential_id)
+        return cls(kind=principal.kind.value, id=principal.credential_id, name=principal.name)
 
 
 SYSTEM = Actor(kind="system", id="relay")
@@ -36,10 +42,12 @@ SYSTEM = Actor(kind="system", id="relay")
 class Change:
     """What a committed transaction changed; told to subscribers, so that caches forget it."""
 
-    kind: Literal["org", "api_key", "cluster", "cluster_token", "workspace"]
+    kind: Literal["org", "api_key", "cluster", "cluster_token", "workspace", "template", "member", "login", "keys"]
+    """`member`: a user's place in an org, `id` is the user's; `keys`: the sealing keys."""
     id: str
     """Id of the record."""
     org_id: str
+    """Empty for what belongs to no org."""
     name: str = field(repr=False, default="")
     """Its name, where it has one."""
     deleted: bool = False
@@ -53,6 +61,8 @@ class Org:
     id: str
     name: str
     created_at: float
+    github_account: str | None = None
+    """The organisation or person on GitHub whose members may sign in, whose pull requests count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +182,13 @@ class Workspace:
     routing_key: str
     """Made once; the same over all updates."""
     spec: WorkspaceSpec
+    origin: WorkspaceOrigin
+    revision: int
+    """Grows with each change of the specification."""
     created_at: float
     updated_at: float
+    expires_at: float | None
+    """When its time to live is over; None without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,3 +214,63 @@ class AgentIdentity:
     org_id: str
     cluster_id: str
     cluster_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person who signs in."""
+
+    id: str
+    provider: UserProvider
+    subject: str
+    """Their id at the provider; stays when they take another name there."""
+    login: str
+    """What people call them."""
+    created_at: float
+    last_login_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A user's place in an org."""
+
+    user: User
+    org_id: str
+    org: str
+    """Name of the org."""
+    role: Role
+    source: UserProvider
+    """Who says that they belong to it."""
+    active: bool
+    """False when they no longer belong to it; the role is kept in case they come back."""
+    checked_at: float
+    """When that was last asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """A browser that is signed in."""
+
+    id: str
+    user: User
+    created_at: float
+    expires_at: float
+    members: tuple[Member, ...]
+    """The user's places in orgs, active ones only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """What a login code stands for: a login that goes on at a preview host."""
+
+    login: Login
+    return_to: str
+    """The URL on that host where the visitor wanted to go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GithubIdentity:
+    """Whom GitHub says a browser belongs to."""
+
+    id: int
+    login: str

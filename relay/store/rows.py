@@ -77,6 +77,7 @@ class Transaction:
             "actor_kind": actor.kind,
             "actor_id": actor.id,
             "actor_last_four": actor.last_four,
+            "actor_name": actor.name or None,
             "action": action,
             "object_kind": change.kind,
             "object_id": change.id,

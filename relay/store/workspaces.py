@@ -137,8 +137,11 @@ def _fetch(tx: Transaction, query: Select[Any]) -> list[Workspace]:
                 (Image(name=image["name"], new_tag=image["new_tag"]) for image in images[values["id"]]),
                 (read_endpoint(endpoint) for endpoint in endpoints[values["id"]]),
             ),
+            origin=values["origin"],
+            revision=values["revision"],
             created_at=values["created_at"],
             updated_at=values["updated_at"],
+            expires_at=values["expires_at"],
         )
         for values in rows
     ]

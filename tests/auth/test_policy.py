@@ -6,7 +6,13 @@ from relay.auth import Action, Membership, Principal, PrincipalKind, Role, permi
 from relay.auth.policy import POLICY
 from relay.errors import ForbiddenError
 
-ADMIN_ONLY = {Action.WRITE_CLUSTERS, Action.WRITE_CLUSTER_TOKENS, Action.WRITE_API_KEYS}
+ADMIN_ONLY = {
+    Action.WRITE_CLUSTERS,
+    Action.WRITE_CLUSTER_TOKENS,
+    Action.WRITE_API_KEYS,
+    Action.WRITE_MEMBERS,
+    Action.WRITE_TEMPLATES,
+}
 
 
 def principal(role: Role) -> Principal:
