@@ -3,7 +3,19 @@
 `await database.read(workspaces.get, org_id, name)`; see docs/store.md.
 """
 
-from relay.store import api_keys, cluster_tokens, clusters, events, orgs, workspaces
+from relay.store import (
+    api_keys,
+    cluster_tokens,
+    clusters,
+    events,
+    login_codes,
+    login_links,
+    logins,
+    members,
+    orgs,
+    users,
+    workspaces,
+)
 from relay.store.database import Database
 from relay.store.lookups import Lookups
 from relay.store.migrate import upgrade
@@ -57,7 +69,12 @@ __all__ = [
     "cluster_tokens",
     "clusters",
     "events",
+    "login_codes",
+    "login_links",
+    "logins",
+    "members",
     "orgs",
     "upgrade",
+    "users",
     "workspaces",
 ]
