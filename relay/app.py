@@ -4,15 +4,16 @@ import gc
 import secrets
 import signal
 import socket
+import time
 from typing import TextIO
 
 import structlog
 import trio
 
 from certs import TUNNEL_ALPN, ReloadingContext
-from relay import config
+from relay import config, dashboard
+from relay.auth import TextSealer
 from relay.control import Services, make_api
-from relay.dashboard import make_app
 from relay.errors import StoreUnavailableError
 from relay.http1 import HeadLimits
 from relay.ingress import Admission, Hosts, Ingress, IngressLimits, Shared
@@ -20,7 +21,7 @@ from relay.mux import CloseCode, Limits, ReceiveBudget
 from relay.operations import serve_operations
 from relay.routing import PreviewHost, print_preview_host
 from relay.setup import open_store
-from relay.store import Change, Database, Lookups, clusters, orgs
+from relay.store import Change, Database, Login, Lookups, clusters, logins, orgs
 from relay.telemetry import Telemetry
 from relay.transport import ListenerLimits, TlsStream, listen, serve_tls
 from relay.tunnels import Registry, TunnelAcceptor
@@ -164,10 +165,34 @@ class _Parts:
                     disconnect_token=self._disconnect,
                 )
             ),
-            app=make_app(preview=hosts.preview + relay.port_suffix, api_url=f"https://{hosts.api}{relay.port_suffix}"),
+            app=dashboard.make_app(self._pages()),
             accept_tunnel=self._accept_websocket,
         )
         self._add_gauges(relay.telemetry)
+
+    def _pages(self) -> dashboard.Services:
+        relay, database, hosts = self._relay, self._database, self._settings.hosts
+        github = self._settings.github
+
+        async def find_login(secret: str) -> Login | None:
+            return await database.read(logins.find, secret)
+
+        return dashboard.Services(
+            database=database,
+            find_login=find_login,
+            provider=None,
+            memberships=None,
+            sealer=TextSealer(lambda: [database.sealer.active.derive("oauth-cookie")]),
+            cluster_status=self._registry.status,
+            preview_url=relay.preview_url,
+            github_url="" if github is None else github.web_url,
+            app_host=hosts.app,
+            preview_domain=hosts.preview,
+            api_host=hosts.api,
+            port=lambda: relay.public_address[1],
+            login_seconds=self._settings.limits.login_seconds,
+            now=time.time,
+        )
 
     def _add_gauges(self, telemetry: Telemetry) -> None:
         registry = self._registry

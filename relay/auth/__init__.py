@@ -12,6 +12,7 @@ from relay.auth.pkce import (
 )
 from relay.auth.policy import Action, Membership, Principal, PrincipalKind, Role, permits, require
 from relay.auth.sealing import Sealer, UnsealError
+from relay.auth.text_sealing import TextSealer
 from relay.auth.tokens import Token, TokenKind, keyed_hash, mint, parse
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "PrincipalKind",
     "Role",
     "Sealer",
+    "TextSealer",
     "Token",
     "TokenKind",
     "UnsealError",
