@@ -4,6 +4,7 @@ from relay.auth.master import MasterKey, mint_master_key, parse_master_key
 from relay.auth.policy import Action, Membership, Principal, PrincipalKind, Role, permits, require
 from relay.auth.sealing import Sealer, UnsealError
 from relay.auth.tokens import Token, TokenKind, keyed_hash, mint, parse
+from relay.auth.webhooks import sign_webhook, verify_webhook
 
 __all__ = [
     "Action",
@@ -23,4 +24,6 @@ __all__ = [
     "parse_master_key",
     "permits",
     "require",
+    "sign_webhook",
+    "verify_webhook",
 ]

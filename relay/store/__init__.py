@@ -3,7 +3,18 @@
 `await database.read(workspaces.get, org_id, name)`; see docs/store.md.
 """
 
-from relay.store import api_keys, cluster_tokens, clusters, events, orgs, workspaces
+from relay.store import (
+    api_keys,
+    cluster_tokens,
+    clusters,
+    deliveries,
+    events,
+    installations,
+    orgs,
+    statuses,
+    templates,
+    workspaces,
+)
 from relay.store.database import Database
 from relay.store.lookups import Lookups
 from relay.store.migrate import upgrade
@@ -56,8 +67,12 @@ __all__ = [
     "api_keys",
     "cluster_tokens",
     "clusters",
+    "deliveries",
     "events",
+    "installations",
     "orgs",
+    "statuses",
+    "templates",
     "upgrade",
     "workspaces",
 ]
