@@ -2,7 +2,7 @@
 
 import json
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,11 @@ class Site:
     api_host: str = API
     timeout_seconds: float = TIMEOUT_SECONDS
     """How long a test waits for bytes; nothing of the relay's takes longer."""
+
+    @classmethod
+    def of(cls, site: "Site") -> "Site":
+        """The plain addresses and keys of a site that can do more."""
+        return cls(**{field.name: getattr(site, field.name) for field in fields(cls)})
 
     def connect(self, server_name: str, *, receive_buffer_bytes: int | None = None) -> Connection:
         """A TLS connection for one host name."""
