@@ -84,9 +84,9 @@ class Deployment(Site):
         """`signadot-relay init`: schema, keys, org and its admin key."""
         self.api_key = self.init_org(self.org)
 
-    def init_org(self, org: str) -> str:
+    def init_org(self, org: str, *options: str) -> str:
         """Makes one more organisation; gives its admin API key."""
-        done = run_module("relay", "init", "--config", self.config, "--org", org, "--json")
+        done = run_module("relay", "init", "--config", self.config, "--org", org, *options, "--json")
         if done.returncode:
             raise ProcessError(f"init ended with {done.returncode}: {done.stderr}")
         return str(json.loads(done.stdout)["api_key"])
