@@ -83,6 +83,11 @@ class Site:
         headers = () if value is None else (("content-type", "application/json"),)
         return self.ask(self.api_host, "/api/v2" + path, method=method, headers=headers, body=body, api_key=api_key)
 
+    def post(self, path: str, value: Any) -> Answer:
+        """POSTs JSON to any path of the API host."""
+        headers = (("content-type", "application/json"),)
+        return self.ask(self.api_host, path, method="POST", headers=headers, body=json.dumps(value).encode())
+
     def api(self, method: str, path: str, value: Any = None) -> Any:
         """Calls the API and gives the JSON answer. Raises ApiError when it refuses."""
         answer = self.call(method, f"/orgs/{self.org}{path}", value)
