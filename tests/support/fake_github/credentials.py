@@ -55,11 +55,8 @@ def authenticate(state: State, authorization: str | None) -> Caller:
             raise refusal(401, "Bad credentials")
         if token.kind == "user":
             return Caller(kind="user", token=token)
-        installation = state.installations.get(token.owner_id)
-        if installation is None:
+        if token.owner_id not in state.installations:
             raise refusal(401, "Bad credentials")
-        if installation.suspended_at is not None:
-            raise refusal(403, "This installation has been suspended")
         return Caller(kind="installation", token=token)
 
 

@@ -46,6 +46,9 @@ class Directory:
             found = self.state.account(login)
             if any(item.login.lower() == new_login.lower() != login.lower() for item in self.state.accounts.values()):
                 raise ValueError(f"the login {new_login} is taken")
+            for item in self._repositories():
+                if item.owner_id == found.id:
+                    self.state.old_names[self.state.full_name(item).lower()] = item.id
             return self._keep(replace(found, login=new_login))
 
     def remove_user(self, login: str) -> None:
@@ -76,9 +79,10 @@ class Directory:
             return made
 
     def rename_repository(self, full_name: str, new_name: str) -> Repository:
-        """Gives it another name below the same owner; the id stays."""
+        """Gives it another name below the same owner; the id stays, and the old name redirects."""
         with self.state.lock:
             found = self.state.repository(full_name)
+            self.state.old_names[full_name.lower()] = found.id
             self.state.repositories[found.id] = made = replace(found, name=new_name)
             return made
 

@@ -51,7 +51,7 @@ def get_user_by_login(ask: Ask) -> Reply:
     return json_reply(200, shapes.profile(ask.state, _account(ask, ask.words["login"])))
 
 
-@router.add("GET", "/orgs/{org}/members/{login}", {"installation"}, ("members", "read"))
+@router.add("GET", "/orgs/{org}/members/{login}", {"installation"}, ("metadata", "read"))
 def check_membership(ask: Ask) -> Reply:
     """204: a member; 404: not; 302 to the public members where the token is not of this organisation."""
     org = _account(ask, ask.words["org"])
@@ -166,19 +166,34 @@ def _repository(ask: Ask, *, write: bool = False) -> Repository:
     """The repository of the path, where the token may see it: its own ones and public ones, which it can only read."""
     token = ask.caller.token
     assert token is not None
+    name = f"{ask.words['owner']}/{ask.words['repo']}"
     try:
-        found = ask.state.repository(f"{ask.words['owner']}/{ask.words['repo']}")
+        found = ask.state.repository(name)
+        moved = False
     except UnknownError as error:
-        raise not_found() from error
+        moved = name.lower() in ask.state.old_names
+        if not moved:
+            raise not_found() from error
+        found = ask.state.repositories[ask.state.old_names[name.lower()]]
     installation = ask.state.installations[token.owner_id]
     chosen = token.repository_ids is None or found.id in token.repository_ids
-    if chosen and ask.state.covers(installation, found):
-        return found
-    if found.private:
+    own = chosen and ask.state.covers(installation, found)
+    if found.private and not own:
         raise not_found()
-    if write:
+    if moved:
+        raise _moved(ask, found)
+    if write and not own:
         raise not_accessible()
     return found
+
+
+def _moved(ask: Ask, repository: Repository) -> Refusal:
+    """GitHub sends who asks for an old name to the repository's lasting id."""
+    rest = ask.request.path.split("/", 4)[4]  # "", "repos", owner, name, rest
+    url = f"{ask.state.api_url}/repositories/{repository.id}/{rest}"
+    status = 301 if ask.request.method == "GET" else 307
+    value = {"message": "Moved Permanently", "url": url, "documentation_url": DOCS}
+    return Refusal(json_reply(status, value, {"location": url}))
 
 
 def _number(text: str) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlencode
 
 from tests.support.fake_github.credentials import Caller
@@ -65,6 +65,9 @@ class Router:
 
     def answer(self, state: State, request: Request, caller: Caller) -> Reply:
         """Calls the endpoint, the state's lock being held. Raises Refusal."""
+        if _suspended(state, caller):
+            raise refusal(403, "This installation has been suspended")
+        request = replace(request, path=_named(state, request.path))
         for route in self.routes:
             match = route.pattern.fullmatch(request.path)
             if match is None or route.method != request.method:
@@ -97,6 +100,20 @@ def page(ask: Ask, items: list[object]) -> Reply:
     ]
     chosen = items[(number - 1) * size : number * size]
     return json_reply(200, chosen, {"link": ", ".join(told)} if told else None)
+
+
+def _suspended(state: State, caller: Caller) -> bool:
+    installation = state.installations.get(caller.token.owner_id) if caller.token is not None else None
+    return installation is not None and installation.suspended_at is not None
+
+
+def _named(state: State, path: str) -> str:
+    """Repositories have a second path, by id: redirects lead there."""
+    match = re.match(r"/repositories/([0-9]+)(?=/|\Z)", path, re.ASCII)
+    found = None if match is None else state.repositories.get(int(match[1]))
+    if match is None or found is None:
+        return path
+    return f"/repos/{state.full_name(found)}{path[match.end() :]}"
 
 
 def _require(granted: str | None, wanted: str) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import socketserver
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -105,8 +106,9 @@ class _Server(socketserver.ThreadingTCPServer):
                 self._changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that leave in the middle are what tests of failures make."""
-        del request, client_address
+        """Clients that leave in the middle are what tests of failures make; anything else is a fault of the fake."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
     def end_connections(self, release: Callable[[], None]) -> None:
         """Ends all connections, and waits until their threads have noticed; `release` frees those that hang."""

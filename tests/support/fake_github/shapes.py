@@ -7,6 +7,9 @@ from tests.support.fake_github.clock import iso, iso_or_none
 from tests.support.fake_github.records import Account, Installation, PullRequest, Repository, Status
 from tests.support.fake_github.state import State
 
+GHOST = Account(id=10137, login="ghost", name="Deleted user", kind="User")
+"""Who stands for deleted users."""
+
 
 def node_id(kind: str, number: int) -> str:
     """An opaque id for GraphQL; only its being there matters."""
@@ -134,7 +137,7 @@ def pull_request(state: State, item: PullRequest) -> dict[str, Any]:
     name = state.full_name(base)
     url, html = f"{state.api_url}/repos/{name}/pulls/{item.number}", f"{state.web_url}/{name}/pull/{item.number}"
     issue = f"{state.api_url}/repos/{name}/issues/{item.number}"
-    author = account(state, state.accounts[item.author_id])
+    author = account(state, state.accounts.get(item.author_id, GHOST))
     return {
         "url": url,
         "id": item.id,

@@ -41,6 +41,8 @@ class State:
         self.changed = threading.Condition(self.lock)
         self.accounts: dict[int, Account] = {}
         self.repositories: dict[int, Repository] = {}
+        self.old_names: dict[str, int] = {}
+        """Former full names of repositories, in lower case; GitHub redirects them."""
         self.pulls: dict[tuple[int, int], PullRequest] = {}
         """By repository id and number."""
         self.commits: dict[int, set[str]] = {}

@@ -78,7 +78,8 @@ class Troubles:
 
         def answer() -> Reply:
             message = _SECONDARY.format(request_id="FA2E:0001:0002:0003")
-            told = {} if retry_after is None else {"retry-after": str(retry_after)}
+            told = limits.headers(5000, 100, self.clock.now() + limits.WINDOW_SECONDS)  # those are not used up
+            told |= {} if retry_after is None else {"retry-after": str(retry_after)}
             docs = f"{_LIMIT_DOCS}#about-secondary-rate-limits"
             return error_reply(status, message, docs=docs, headers=told)
 
