@@ -14,6 +14,7 @@ from relay.auth.policy import Action, Membership, Principal, PrincipalKind, Role
 from relay.auth.sealing import Sealer, UnsealError
 from relay.auth.text_sealing import TextSealer
 from relay.auth.tokens import Token, TokenKind, keyed_hash, mint, parse
+from relay.auth.webhooks import sign_webhook, verify_webhook
 
 __all__ = [
     "Action",
@@ -41,4 +42,6 @@ __all__ = [
     "permits",
     "print_nonce_hash",
     "require",
+    "sign_webhook",
+    "verify_webhook",
 ]

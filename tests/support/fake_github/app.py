@@ -40,7 +40,6 @@ class App:
     """The registered redirect URIs; an authorisation must name one to the letter."""
     permissions: dict[str, str] = field(
         default_factory=lambda: {
-            "members": "read",
             "metadata": "read",
             "pull_requests": "read",
             "statuses": "write",

@@ -51,7 +51,7 @@ def get_user_by_login(ask: Ask) -> Reply:
     return json_reply(200, shapes.profile(ask.state, _account(ask, ask.words["login"])))
 
 
-@router.add("GET", "/orgs/{org}/members/{login}", {"installation"}, ("members", "read"))
+@router.add("GET", "/orgs/{org}/members/{login}", {"installation"}, ("metadata", "read"))
 def check_membership(ask: Ask) -> Reply:
     """204: a member; 404: not; 302 to the public members where the token is not of this organisation."""
     org = _account(ask, ask.words["org"])
