@@ -1,10 +1,13 @@
 """The composition root: builds the parts of one relay process, wires them, and owns their nursery."""
 
 import gc
+import itertools
 import secrets
 import signal
 import socket
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TextIO
 
 import structlog
@@ -12,22 +15,26 @@ import trio
 
 from certs import TUNNEL_ALPN, ReloadingContext
 from relay import config, dashboard
-from relay.auth import TextSealer
+from relay.auth import PREVIEW_COOKIE, TextSealer
 from relay.control import Services, make_api
-from relay.errors import StoreUnavailableError
+from relay.control.github import GithubClient, Memberships, load_app
+from relay.errors import ConflictError, StoreUnavailableError, UnauthenticatedError
 from relay.http1 import HeadLimits
-from relay.ingress import Admission, Hosts, Ingress, IngressLimits, Shared
+from relay.ingress import Admission, CookieKeys, Hosts, Ingress, IngressLimits, PreviewLogins, Shared
 from relay.mux import CloseCode, Limits, ReceiveBudget
 from relay.operations import serve_operations
 from relay.routing import PreviewHost, print_preview_host
 from relay.setup import open_store
-from relay.store import Change, Database, Login, Lookups, clusters, logins, orgs
+from relay.store import Change, Database, Login, LoginLookups, Lookups, clusters, logins, orgs
 from relay.telemetry import Telemetry
 from relay.transport import ListenerLimits, TlsStream, listen, serve_tls
 from relay.tunnels import Registry, TunnelAcceptor
 
 CERTIFICATE_POLL_SECONDS = 5.0
 SEEN_SECONDS = 60.0  # how precise a cluster's last-seen time is after a crash
+SWEEP_MINUTES = 5  # what has run out counts for nothing anyway; this keeps the tables small
+# Of the time between two looks at a membership this much passes on the connections, the rest in the look-ups' memory.
+DECISION_SHARE = 0.2
 RETRY_WINDOW_SECONDS = 5.0  # agents come back spread over this: 5,000 of them are 1,000 TLS handshakes a second
 TUNNEL_DRAIN_SECONDS = 1.0  # visitors have had their time by then; this lets the last frames leave
 HTTPS_PORT = 443
@@ -131,6 +138,21 @@ class _Parts:
         self._relay = relay
         self._database = database
         self._lookups = Lookups(database)
+        self._memberships: Memberships | None = None
+        self._github = self._make_github()
+        self._logins = LoginLookups(
+            database,
+            recheck=None if self._github is None else self._recheck,
+            check_seconds=limits.membership_check_seconds * (1 - DECISION_SHARE),
+            grace_seconds=limits.membership_grace_seconds,
+        )
+        self._preview_logins = PreviewLogins(
+            self._logins,
+            CookieKeys(keys=self._cookie_keys),
+            app_url=f"https://{hosts.app}{relay.port_suffix}",
+            port_suffix=relay.port_suffix,
+            seconds=limits.preview_login_seconds,
+        )
         self._registry = Registry()
         database.subscribe(self._on_change)
         budget = ReceiveBudget(limits.receive_budget_bytes)
@@ -149,7 +171,12 @@ class _Parts:
         shared = Shared(
             hosts=Hosts(preview=hosts.preview, api=hosts.api, app=hosts.app, tunnel=hosts.tunnel, proxy=hosts.proxy),
             limits=_ingress_limits(limits),
-            admission=Admission(self._lookups, hosts.preview),
+            admission=Admission(
+                self._lookups,
+                hosts.preview,
+                self._preview_logins,
+                login_seconds=limits.membership_check_seconds * DECISION_SHARE,
+            ),
             tunnels=self._registry,
             telemetry=relay.telemetry,
             memory_short=lambda: budget.is_short,
@@ -172,20 +199,25 @@ class _Parts:
 
     def _pages(self) -> dashboard.Services:
         relay, database, hosts = self._relay, self._database, self._settings.hosts
-        github = self._settings.github
 
         async def find_login(secret: str) -> Login | None:
-            return await database.read(logins.find, secret)
+            login = await database.read(logins.find, secret)
+            if login is None:
+                return None
+            try:
+                principal = await self._logins.login(login.id)  # asks GitHub about old memberships
+            except UnauthenticatedError:
+                return None
+            held = {membership.org_id for membership in principal.memberships}
+            return replace(login, members=tuple(member for member in login.members if member.org_id in held))
 
         return dashboard.Services(
             database=database,
             find_login=find_login,
-            provider=None,
-            memberships=None,
+            github=self._github,
             sealer=TextSealer(lambda: [database.sealer.active.derive("oauth-cookie")]),
             cluster_status=self._registry.status,
             preview_url=relay.preview_url,
-            github_url="" if github is None else github.web_url,
             app_host=hosts.app,
             preview_domain=hosts.preview,
             api_host=hosts.api,
@@ -193,6 +225,18 @@ class _Parts:
             login_seconds=self._settings.limits.login_seconds,
             now=time.time,
         )
+
+    def _make_github(self) -> dashboard.Github | None:
+        settings = self._settings.github
+        if settings is None:
+            return None
+        client = GithubClient(load_app(settings))
+        self._memberships = Memberships(self._database, client)
+        return dashboard.Github(provider=client, memberships=self._memberships, url=settings.web_url)
+
+    async def _recheck(self, user_id: str) -> None:
+        if self._memberships is not None:
+            await self._memberships.refresh(user_id)
 
     def _add_gauges(self, telemetry: Telemetry) -> None:
         registry = self._registry
@@ -207,6 +251,13 @@ class _Parts:
         """Ends the tunnels of a token that was revoked, by this process or by another one on the same database."""
         if change.kind == "cluster_token" and change.deleted:
             self._registry.close_by_token(change.id)
+        elif change.kind == "keys":
+            self._preview_logins.rekey()
+
+    def _cookie_keys(self) -> Sequence[tuple[str, bytes]]:
+        """The keys of preview cookies: every process on one database has the same."""
+        master = self._database.sealer.active
+        return [(master.id, master.derive(PREVIEW_COOKIE))]
 
     def _disconnect(self, token_id: str) -> None:
         self._registry.close_by_token(token_id)
@@ -268,14 +319,23 @@ class _Parts:
         await self._database.watch(on_error=say)
 
     async def keep_records(self) -> None:
-        """Writes down now and then which credentials were used and which clusters were there."""
-        while True:
+        """Writes down now and then which credentials were used and which clusters were there; removes what is over."""
+        for minutes in itertools.count(1):
             await trio.sleep(SEEN_SECONDS)
             await self._record()
+            if minutes % SWEEP_MINUTES == 0:
+                await self._sweep()
+
+    async def _sweep(self) -> None:
+        try:
+            await self._database.write(logins.sweep)
+        except (StoreUnavailableError, ConflictError) as error:
+            log.warning("logins_not_swept", problem=str(error))
 
     async def _record(self) -> None:
         try:
             await self._lookups.record_usage()
+            await self._logins.record_usage()
             identities = [self._registry.identity(tunnel) for tunnel in self._registry]
             online = {identity.cluster_id for identity in identities if identity is not None}
             await self._database.write(clusters.record_seen, online)

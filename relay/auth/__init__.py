@@ -11,15 +11,20 @@ from relay.auth.pkce import (
     print_nonce_hash,
 )
 from relay.auth.policy import Action, Membership, Principal, PrincipalKind, Role, permits, require
+from relay.auth.preview_cookies import PURPOSE as PREVIEW_COOKIE
+from relay.auth.preview_cookies import PreviewCookies, PreviewNote, Unreadable
 from relay.auth.sealing import Sealer, UnsealError
 from relay.auth.text_sealing import TextSealer
 from relay.auth.tokens import Token, TokenKind, keyed_hash, mint, parse
 from relay.auth.webhooks import sign_webhook, verify_webhook
 
 __all__ = [
+    "PREVIEW_COOKIE",
     "Action",
     "MasterKey",
     "Membership",
+    "PreviewCookies",
+    "PreviewNote",
     "Principal",
     "PrincipalKind",
     "Role",
@@ -27,6 +32,7 @@ __all__ = [
     "TextSealer",
     "Token",
     "TokenKind",
+    "Unreadable",
     "UnsealError",
     "challenge",
     "is_nonce",

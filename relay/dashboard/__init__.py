@@ -3,6 +3,7 @@
 from relay.dashboard.application import make_app
 from relay.dashboard.services import (
     ClusterStatus,
+    Github,
     IdentityProvider,
     Memberships,
     PreviewUrl,
@@ -12,6 +13,7 @@ from relay.dashboard.services import (
 
 __all__ = [
     "ClusterStatus",
+    "Github",
     "IdentityProvider",
     "Memberships",
     "PreviewUrl",

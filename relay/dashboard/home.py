@@ -52,7 +52,7 @@ async def show_home(site: Site, request: Request) -> Answer:
     """GET /: what this is, or the previews of who is signed in."""
     login = await site.login(request)
     groups = [] if login is None else [await _group(site, member, login) for member in login.members]
-    github = site.services.provider is not None
+    github = site.services.github is not None
     return site.pages.page(
         "home.html",
         leads_away=login is None and github,
@@ -107,10 +107,10 @@ def _endpoints(site: Site, workspace: Workspace, org: str | None) -> Iterable[Sh
 
 
 def _pull_request_url(site: Site, workspace: Workspace) -> str:
-    source = workspace.spec.github
-    if source is None or source.pull_request is None or not site.services.github_url:
+    source, github = workspace.spec.github, site.services.github
+    if source is None or source.pull_request is None or github is None:
         return ""
-    return f"{site.services.github_url}/{source.repository}/pull/{source.pull_request}"
+    return f"{github.url}/{source.repository}/pull/{source.pull_request}"
 
 
 def _printed(moment: float | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from relay.store import Database, GithubIdentity, Login
+from relay.store import Database, GithubIdentity, Login, User
 
 
 class IdentityProvider(Protocol):
@@ -20,8 +20,21 @@ class IdentityProvider(Protocol):
 class Memberships(Protocol):
     """Knows who belongs to which org."""
 
-    async def refresh(self, user_id: str) -> None:
-        """Asks GitHub which orgs a user belongs to and writes it down. Raises GithubUnavailableError."""
+    async def sign_in(self, identity: GithubIdentity) -> User:
+        """Makes the user known, and a member of the orgs that GitHub says they belong to.
+
+        Raises GithubUnavailableError.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Github:
+    """What the pages need of GitHub."""
+
+    provider: IdentityProvider
+    memberships: Memberships
+    url: str
+    """Where people look at repositories, without a slash at its end."""
 
 
 class Sealer(Protocol):
@@ -60,17 +73,13 @@ class Services:
     database: Database
     find_login: Callable[[str], Awaitable[Login | None]]
     """The live login of that secret, memberships not older than they may be; None when there is none."""
-    provider: IdentityProvider | None
+    github: Github | None
     """None where nobody signs in by GitHub."""
-    memberships: Memberships | None
-    """None where there is no provider."""
     sealer: Sealer
     """For the cookie of a sign-in that has begun."""
     cluster_status: Callable[[str], ClusterStatus]
     """By cluster id."""
     preview_url: PreviewUrl
-    github_url: str
-    """Where people look at repositories, without a slash at its end; empty without GitHub."""
     app_host: str
     preview_domain: str
     api_host: str

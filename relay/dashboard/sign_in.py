@@ -6,7 +6,7 @@ from relay.dashboard import oauth
 from relay.dashboard.asgi import Answer, Request
 from relay.dashboard.cookies import LOGIN_COOKIE, OAUTH_COOKIE, OAUTH_SECONDS, clear_cookie, set_cookie
 from relay.dashboard.pages import redirect
-from relay.dashboard.services import IdentityProvider
+from relay.dashboard.services import Github
 from relay.dashboard.site import Destination, Site
 from relay.errors import (
     ForbiddenError,
@@ -14,7 +14,7 @@ from relay.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
-from relay.store import Login, User, login_codes, logins, members, users
+from relay.store import Login, User, login_codes, logins, members
 
 CALLBACK = "/login/callback"
 COOKIE_RETURN_CHARACTERS = 2000
@@ -30,7 +30,7 @@ async def show_login(site: Site, request: Request) -> Answer:
     login = await site.login(request)
     if login is not None:
         return await _go_on(site, login, destination)
-    github = site.services.provider is not None
+    github = site.services.github is not None
     return site.pages.page(
         "login.html",
         leads_away=github,
@@ -57,7 +57,7 @@ async def begin_github(site: Site, request: Request) -> Answer:
     """POST /login/github: to GitHub, with what must come back kept in this browser."""
     site.require_own_page(request)
     site.require_patience(request)
-    provider = _provider(site)
+    github = _github(site)
     destination = site.destination(request.form)
     fields = {}
     if destination is not None:
@@ -65,7 +65,9 @@ async def begin_github(site: Site, request: Request) -> Answer:
             destination = Destination(place=destination.place.at_root(), nonce_hash=destination.nonce_hash)
         fields = destination.fields()
     attempt = oauth.begin(fields, now=site.services.now())
-    url = provider.authorize_url(state=attempt.state, challenge=attempt.challenge, redirect_uri=site.origin + CALLBACK)
+    url = github.provider.authorize_url(
+        state=attempt.state, challenge=attempt.challenge, redirect_uri=site.origin + CALLBACK
+    )
     cookie = set_cookie(OAUTH_COOKIE, oauth.seal(attempt, site.services.sealer), seconds=OAUTH_SECONDS)
     return redirect(url, status=303).with_headers(cookie)
 
@@ -73,7 +75,7 @@ async def begin_github(site: Site, request: Request) -> Answer:
 async def finish_github(site: Site, request: Request) -> Answer:
     """GET /login/callback: GitHub's answer. Nothing of it counts unless this browser began the sign-in."""
     site.require_patience(request)
-    provider = _provider(site)
+    github = _github(site)
     attempt = _attempt(site, request)
     if attempt is None:
         return site.message(
@@ -84,7 +86,7 @@ async def finish_github(site: Site, request: Request) -> Answer:
             again="Sign in with GitHub",
         ).with_headers(clear_cookie(OAUTH_COOKIE))
     try:
-        answer = await _identified(site, request, provider, attempt)
+        answer = await _identified(site, request, github, attempt)
     except GithubUnavailableError as error:
         answer = site.message(
             503,
@@ -108,19 +110,14 @@ def _attempt(site: Site, request: Request) -> oauth.Attempt | None:
     return attempt
 
 
-async def _identified(site: Site, request: Request, provider: IdentityProvider, attempt: oauth.Attempt) -> Answer:
+async def _identified(site: Site, request: Request, github: Github, attempt: oauth.Attempt) -> Answer:
     if "error" in request.query:
         return _denied(site, attempt, "The sign-in was cancelled at GitHub.")
-    identity = await provider.identify(
+    identity = await github.provider.identify(
         code=request.query.get("code", ""), verifier=attempt.verifier, redirect_uri=site.origin + CALLBACK
     )
-    database = site.services.database
-    user = await database.write(
-        users.put, provider="github", subject=str(identity.id), login=identity.login, signed_in=True
-    )
-    if site.services.memberships is not None:
-        await site.services.memberships.refresh(user.id)
-    places = await database.read(members.find_of_user, user.id)
+    user = await github.memberships.sign_in(identity)
+    places = await site.services.database.read(members.find_of_user, user.id)
     if not any(member.active for member in places):
         return _denied(
             site,
@@ -168,7 +165,7 @@ def _denied(site: Site, attempt: oauth.Attempt, *sentences: str) -> Answer:
     )
 
 
-def _provider(site: Site) -> IdentityProvider:
-    if site.services.provider is None:
+def _github(site: Site) -> Github:
+    if site.services.github is None:
         raise NotFoundError("This relay has no sign-in by GitHub.")
-    return site.services.provider
+    return site.services.github

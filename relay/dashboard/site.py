@@ -82,7 +82,7 @@ class Site:
 
     def message(self, status: int, title: str, *sentences: str, code: str, again: str = "", **values: Any) -> Answer:
         """A page that says what happened. `again`: what the button says that starts a sign-in anew."""
-        github = self.services.provider is not None
+        github = self.services.github is not None
         shown = {"fields": {}, **values}
         return self.pages.page(
             "message.html",

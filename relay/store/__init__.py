@@ -21,6 +21,7 @@ from relay.store import (
     workspaces,
 )
 from relay.store.database import Database
+from relay.store.login_lookups import LoginLookups
 from relay.store.lookups import Lookups
 from relay.store.migrate import upgrade
 from relay.store.records import (
@@ -62,6 +63,7 @@ __all__ = [
     "HandOver",
     "Image",
     "Login",
+    "LoginLookups",
     "Lookups",
     "Member",
     "Org",

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx2
 
 from relay.auth import TextSealer, mint_nonce, nonce_hash, print_nonce_hash
-from relay.dashboard import Services, make_app
+from relay.dashboard import Github, Services, make_app
 from relay.errors import RelayError, UnauthenticatedError
-from relay.store import Database, GithubIdentity, Login, logins, members, orgs, users
+from relay.store import Database, GithubIdentity, Login, User, logins, members, orgs, users
 
 PORT = 8443
 APP = "app.localhost"
@@ -48,12 +48,14 @@ class FakeGithub:
             raise UnauthenticatedError("GitHub does not know this code")
         return self.codes.pop(code)
 
-    async def refresh(self, user_id: str) -> None:
-        user = await self.database.read(users.get, user_id)
-        assert user is not None
-        org_id = self.members.get(int(user.subject))
+    async def sign_in(self, identity: GithubIdentity) -> User:
+        user = await self.database.write(
+            users.put, provider="github", subject=str(identity.id), login=identity.login, signed_in=True
+        )
+        org_id = self.members.get(identity.id)
         if org_id is not None:
-            await self.database.write(members.put, org_id, user_id, source="github")
+            await self.database.write(members.put, org_id, user.id, source="github")
+        return user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,7 @@ class Stage:
     clock: list[float]
 
     def browser(self, *, without_github: bool = False) -> Browser:
-        return Browser(replace(self.services, provider=None, memberships=None) if without_github else self.services)
+        return Browser(replace(self.services, github=None) if without_github else self.services)
 
     async def login_of(self, browser: Browser) -> Login | None:
         return await self.database.read(logins.find, browser.cookies.get(LOGIN, ""))
@@ -164,14 +166,12 @@ def make_stage(database: Database, org_id: str, clock: list[float]) -> Stage:
     services = Services(
         database=database,
         find_login=find_login,
-        provider=github,
-        memberships=github,
+        github=Github(provider=github, memberships=github, url=GITHUB),
         sealer=TextSealer(lambda: [bytes(32)]),
         cluster_status=lambda _: FakeStatus(),
         preview_url=lambda endpoint, workspace, org: (
             f"https://{'--'.join(filter(None, (endpoint, workspace, org)))}.preview.localhost:{PORT}/"
         ),
-        github_url=GITHUB,
         app_host=APP,
         preview_domain="preview.localhost",
         api_host="api.localhost",
