@@ -5,9 +5,7 @@ import itertools
 import secrets
 import signal
 import socket
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TextIO
 
 import structlog
@@ -15,22 +13,25 @@ import trio
 
 from certs import TUNNEL_ALPN, ReloadingContext
 from relay import config, dashboard
-from relay.auth import PREVIEW_COOKIE, TextSealer
+from relay.auth import PREVIEW_COOKIE
 from relay.control import Services, make_api
-from relay.control.github import GithubClient, Memberships, load_app
-from relay.errors import ConflictError, StoreUnavailableError, UnauthenticatedError
+from relay.control.github import GithubClient, GithubService, Memberships, Urls
+from relay.errors import ConflictError, RelayError, StoreUnavailableError
+from relay.github_setup import load_github
 from relay.http1 import HeadLimits
 from relay.ingress import Admission, CookieKeys, Hosts, Ingress, IngressLimits, PreviewLogins, Shared
 from relay.mux import CloseCode, Limits, ReceiveBudget
 from relay.operations import serve_operations
+from relay.page_services import page_services
 from relay.routing import PreviewHost, print_preview_host
 from relay.setup import open_store
-from relay.store import Change, Database, Login, LoginLookups, Lookups, clusters, logins, orgs
+from relay.store import Change, Database, LoginLookups, Lookups, clusters, logins, orgs, workspaces
 from relay.telemetry import Telemetry
 from relay.transport import ListenerLimits, TlsStream, listen, serve_tls
 from relay.tunnels import Registry, TunnelAcceptor
 
 CERTIFICATE_POLL_SECONDS = 5.0
+SWEEP_SECONDS = 30.0  # how late a workspace whose time is over is deleted
 SEEN_SECONDS = 60.0  # how precise a cluster's last-seen time is after a crash
 SWEEP_MINUTES = 5  # what has run out counts for nothing anyway; this keeps the tables small
 # Of the time between two looks at a membership this much passes on the connections, the rest in the look-ups' memory.
@@ -84,6 +85,9 @@ class Relay:
             nursery.start_soon(self.telemetry.run)
             nursery.start_soon(parts.keep_records)
             nursery.start_soon(parts.watch_database)
+            nursery.start_soon(parts.sweep_workspaces)
+            if parts.github is not None:
+                nursery.start_soon(parts.github.run)
             await nursery.start(parts.ingress.run)
             nursery.start_soon(parts.serve_operations, operations)
             accepting = trio.CancelScope()
@@ -121,6 +125,10 @@ class Relay:
         preview = PreviewHost(endpoint=endpoint, workspace=workspace, org=org)
         return f"https://{print_preview_host(preview, self.settings.hosts.preview)}{self.port_suffix}/"
 
+    def dashboard_url(self, org: str, workspace: str) -> str:
+        """Where people see a workspace of an org."""
+        return f"https://{self.settings.hosts.app}{self.port_suffix}/orgs/{org}/workspaces/{workspace}"
+
     @property
     def port_suffix(self) -> str:
         """What follows a hostname in URLs."""
@@ -138,11 +146,10 @@ class _Parts:
         self._relay = relay
         self._database = database
         self._lookups = Lookups(database)
-        self._memberships: Memberships | None = None
-        self._github = self._make_github()
+        self._pages_of_github: dashboard.Github | None = None
         self._logins = LoginLookups(
             database,
-            recheck=None if self._github is None else self._recheck,
+            recheck=None if settings.github is None else self._recheck,
             check_seconds=limits.membership_check_seconds * (1 - DECISION_SHARE),
             grace_seconds=limits.membership_grace_seconds,
         )
@@ -153,6 +160,7 @@ class _Parts:
             port_suffix=relay.port_suffix,
             seconds=limits.preview_login_seconds,
         )
+        self.memberships: Memberships | None = None
         self._registry = Registry()
         database.subscribe(self._on_change)
         budget = ReceiveBudget(limits.receive_budget_bytes)
@@ -181,6 +189,7 @@ class _Parts:
             telemetry=relay.telemetry,
             memory_short=lambda: budget.is_short,
         )
+        self.github = self._make_github()
         self.ingress = Ingress(
             shared,
             api=make_api(
@@ -190,53 +199,45 @@ class _Parts:
                     cluster_status=self._registry.status,
                     preview_url=relay.preview_url,
                     disconnect_token=self._disconnect,
+                ),
+                webhook=None if self.github is None else self.github.receiver,
+            ),
+            app=dashboard.make_app(
+                page_services(
+                    settings,
+                    database,
+                    lookups=self._logins,
+                    github=self._pages_of_github,
+                    cluster_status=self._registry.status,
+                    preview_url=relay.preview_url,
+                    port=lambda: relay.public_address[1],
                 )
             ),
-            app=dashboard.make_app(self._pages()),
             accept_tunnel=self._accept_websocket,
         )
         self._add_gauges(relay.telemetry)
 
-    def _pages(self) -> dashboard.Services:
-        relay, database, hosts = self._relay, self._database, self._settings.hosts
-
-        async def find_login(secret: str) -> Login | None:
-            login = await database.read(logins.find, secret)
-            if login is None:
-                return None
-            try:
-                principal = await self._logins.login(login.id)  # asks GitHub about old memberships
-            except UnauthenticatedError:
-                return None
-            held = {membership.org_id for membership in principal.memberships}
-            return replace(login, members=tuple(member for member in login.members if member.org_id in held))
-
-        return dashboard.Services(
-            database=database,
-            find_login=find_login,
-            github=self._github,
-            sealer=TextSealer(lambda: [database.sealer.active.derive("oauth-cookie")]),
-            cluster_status=self._registry.status,
-            preview_url=relay.preview_url,
-            app_host=hosts.app,
-            preview_domain=hosts.preview,
-            api_host=hosts.api,
-            port=lambda: relay.public_address[1],
-            login_seconds=self._settings.limits.login_seconds,
-            now=time.time,
-        )
-
-    def _make_github(self) -> dashboard.Github | None:
-        settings = self._settings.github
-        if settings is None:
+    def _make_github(self) -> GithubService | None:
+        app = load_github(self._settings)
+        if app is None:
             return None
-        client = GithubClient(load_app(settings))
-        self._memberships = Memberships(self._database, client)
-        return dashboard.Github(provider=client, memberships=self._memberships, url=settings.web_url)
+        client = GithubClient(app)
+        self.memberships = Memberships(self._database, client)
+        self._pages_of_github = dashboard.Github(provider=client, memberships=self.memberships, url=app.web_url)
+        service = GithubService(
+            database=self._database,
+            client=client,
+            secrets=app.webhook_secrets,
+            urls=Urls(preview=self._relay.preview_url, dashboard=self._relay.dashboard_url),
+            is_online=lambda cluster_id: self._registry.status(cluster_id).online,
+            attempts=self._settings.limits.delivery_attempts,
+        )
+        self._registry.on_online(service.cluster_came_online)
+        return service
 
     async def _recheck(self, user_id: str) -> None:
-        if self._memberships is not None:
-            await self._memberships.refresh(user_id)
+        if self.memberships is not None:
+            await self.memberships.refresh(user_id)
 
     def _add_gauges(self, telemetry: Telemetry) -> None:
         registry = self._registry
@@ -317,6 +318,17 @@ class _Parts:
             log.warning("database_not_watched", problem=str(error))
 
         await self._database.watch(on_error=say)
+
+    async def sweep_workspaces(self) -> None:
+        """Deletes workspaces whose time to live is over; several processes may do it at once."""
+        while True:
+            try:
+                while await self._database.read(workspaces.has_expired):
+                    removed = await self._database.write(workspaces.remove_expired)
+                    log.info("workspaces_expired", count=removed)
+            except RelayError as error:
+                log.warning("workspaces_not_swept", problem=str(error))
+            await trio.sleep(SWEEP_SECONDS)
 
     async def keep_records(self) -> None:
         """Writes down now and then which credentials were used and which clusters were there; removes what is over."""

@@ -1,42 +1,25 @@
 """First-time set-up, and opening what it made."""
 
-import re
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from certs import CertificateError, server_context, write_file
 from relay import config
-from relay.auth import MasterKey, Role, mint_master_key, parse_master_key
-from relay.errors import ConfigurationError, ConflictError, InvalidError, StoreUnavailableError
+from relay.auth import MasterKey, mint_master_key, parse_master_key
+from relay.control.github import load_app
+from relay.errors import ConfigurationError, ConflictError, StoreUnavailableError
 from relay.routing import require_name
-from relay.store import Database, login_links, members, orgs, upgrade, users
+from relay.store import Database, orgs, upgrade
 from relay.store.rows import Transaction
 
-HTTPS_PORT = 443
-_USER_NAME = re.compile(r"[a-z0-9._-]{1,64}")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkRequest:
-    """A login link to make."""
-
-    user: str
-    """Name of a local user, who is made known if need be."""
-    org: str | None = None
-    """An org to make them a member of."""
-    role: Role | None = None
-    """Their role there; None keeps the one they have, and makes a new one a member."""
-    seconds: float
-    """How long the link works."""
-    port: int | None = None
-    """The public port; None: the one of the configuration."""
-
-
-async def initialise(settings: config.Settings, org: str) -> str:
+async def initialise(
+    settings: config.Settings, org: str, *, more: Callable[[Transaction, str], None] | None = None
+) -> str:
     """Makes the master key if absent, the schema, and the org; gives the org's first admin API key.
 
-    Raises InvalidError for a bad name, and ConfigurationError, also when the org exists: its key was shown when it
-    was made.
+    `more` writes what else belongs to the new org, whose id it is given, in the same transaction. Raises InvalidError
+    for a bad name, and ConfigurationError, also when the org exists: its key was shown when it was made.
     """
     require_name(org, field="org")
     path = settings.keys.master
@@ -46,52 +29,29 @@ async def initialise(settings: config.Settings, org: str) -> str:
     database = Database.open(settings.store.url, load_master_key(path), create=True)
     try:
         upgrade(database)
-        _, _, api_key = await database.write(orgs.create_with_admin_key, org)
-    except ConflictError as error:
-        raise ConfigurationError(f"{error}; more keys are made by `signadot apikey create`") from error
+        api_key = await database.write(_create, org, more)
     finally:
         database.close()
     return api_key
 
 
-async def make_login_link(settings: config.Settings, request: LinkRequest) -> str:
-    """A URL of the app host that signs a local user in, once.
-
-    Raises InvalidError for a bad name, ConfigurationError where the org or the port is not known, or the user would
-    have no place in any org.
-    """
-    if not _USER_NAME.fullmatch(request.user):
-        raise InvalidError(f"user: {request.user!r} must be 1 to 64 characters of a-z, 0-9, dot, underscore and hyphen")
-    if request.role is not None and request.org is None:
-        raise InvalidError("role: name the organisation as well, with --org")
-    port = request.port or config.split_address(settings.listen.public)[1]
-    if not port:
-        raise ConfigurationError("listen.public: port 0 takes a free one; say which one it is, with --port")
-    database = open_store(settings)
+def _create(tx: Transaction, name: str, more: Callable[[Transaction, str], None] | None) -> str:
     try:
-        secret = await database.write(_create_link, request)
-    finally:
-        database.close()
-    suffix = "" if port == HTTPS_PORT else f":{port}"
-    return f"https://{settings.hosts.app}{suffix}/login/link?code={secret}"
-
-
-def _create_link(tx: Transaction, request: LinkRequest) -> str:
-    user = users.put(tx, provider="local", subject=request.user, login=request.user)
-    if request.org is not None:
-        org = orgs.find(tx, request.org)
-        if org is None:
-            raise ConfigurationError(f"org: there is no organisation {request.org!r}; `signadot-relay init` makes one")
-        members.put(tx, org.id, user.id, source="local", role=request.role)
-    elif not any(member.active for member in members.find_of_user(tx, user.id)):
-        raise ConfigurationError(f"user: {request.user} belongs to no organisation yet; name one, with --org")
-    return login_links.create(tx, user.id, seconds=request.seconds)
+        org, _, api_key = orgs.create_with_admin_key(tx, name)
+    except ConflictError as error:
+        raise ConfigurationError(f"{error}; more keys are made by `signadot apikey create`") from error
+    try:
+        if more is not None:
+            more(tx, org.id)
+    except ConflictError as error:
+        raise ConfigurationError(str(error)) from error
+    return api_key
 
 
 def try_out(settings: config.Settings) -> list[str]:
-    """Problems that only using the certificate, the master key and the database shows; empty when all is well."""
+    """Problems that only using the files and the database shows; empty when all is well."""
     problems = []
-    for attempt in (_try_certificate, _try_store):
+    for attempt in (_try_certificate, _try_store, _try_github):
         try:
             attempt(settings)
         except (CertificateError, ConfigurationError, StoreUnavailableError) as error:
@@ -101,6 +61,11 @@ def try_out(settings: config.Settings) -> list[str]:
 
 def _try_certificate(settings: config.Settings) -> None:
     server_context(settings.tls.certificate, settings.tls.key)
+
+
+def _try_github(settings: config.Settings) -> None:
+    if settings.github is not None:
+        load_app(settings.github)
 
 
 def _try_store(settings: config.Settings) -> None:

@@ -8,8 +8,8 @@ import trio
 from relay.errors import RateLimitedError
 
 ATTEMPTS = 60
-"""Per window; a sign-in at GitHub is two. An office behind one address signs in more often than one person, a guesser far
-more often still. What is guessed has 178 bits: the limit keeps GitHub and the database from being asked in vain."""
+"""Per window; a sign-in at GitHub is two. An office behind one address signs in more often than one person, a guesser
+far more often still. What is guessed has 178 bits: the limit keeps GitHub and the database from being asked in vain."""
 WINDOW_SECONDS = 60.0
 ADDRESSES = 10_000
 """Addresses remembered; the one that was quiet longest goes first."""

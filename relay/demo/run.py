@@ -19,7 +19,8 @@ from relay.app import Relay
 from relay.auth import Role
 from relay.demo.client import DemoClient
 from relay.errors import RelayError, UnauthenticatedError
-from relay.setup import LinkRequest, initialise, make_login_link
+from relay.login_links import LinkRequest, make_login_link
+from relay.setup import initialise
 
 ORG = "demo"
 CLUSTER = "demo"

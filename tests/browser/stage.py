@@ -34,7 +34,9 @@ _FLAGS = (
 def spki_hash(certificate: Path) -> str:
     """The hash by which Chromium is told to take a certificate's key for trusted."""
     key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
-    return base64.b64encode(hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()).decode()
+    return base64.b64encode(
+        hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    ).decode()
 
 
 def launch(playwright: Playwright, certificates: list[Path]) -> Browser:
@@ -99,10 +101,14 @@ class Stage:
 
     def cookie(self, context: BrowserContext, host: str, name: str) -> str:
         """The value of a browser's cookie on a host; empty where it has none."""
-        found = [item for item in context.cookies(f"https://{host}:{self.deployment.port}/") if item.get("name") == name]
+        found = [
+            item for item in context.cookies(f"https://{host}:{self.deployment.port}/") if item.get("name") == name
+        ]
         return found[0].get("value", "") if found else ""
 
-    def ask(self, url: str, *, cookies: str = "", headers: tuple[tuple[str, str], ...] = (), method: str = "GET") -> Answer:
+    def ask(
+        self, url: str, *, cookies: str = "", headers: tuple[tuple[str, str], ...] = (), method: str = "GET"
+    ) -> Answer:
         """One request of a program that sends what it likes."""
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
