@@ -155,6 +155,7 @@ class FlightCache(Generic[K, V]):
 
     def _keep(self, key: K, value: V | None) -> None:
         if value is None:
+            self._found.pop(key, None)
             self._missing[key] = True
         else:
             now = self._clock()

@@ -1,5 +1,6 @@
 """Who is behind a browser's login, answered from memory, with memberships that GitHub confirms again and again."""
 
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ class _Known:
     login: Login
     principal: Principal
     """With all of its memberships."""
-    loaded_at: float
+    loaded_at: int
+    """When it was, as a number that grows with each load and each question."""
     fresh_until: float
     """Until when none of its memberships needs to be asked about."""
 
@@ -36,7 +38,8 @@ class _Known:
 class _Asked:
     """How asking about a user's memberships went."""
 
-    at: float
+    at: int
+    """When the answer was there, counted as loads are."""
     answered: bool
 
 
@@ -72,6 +75,7 @@ class LoginLookups:
         self._asked: FlightCache[str, _Asked] = FlightCache(
             found=LOGINS, found_seconds=PAUSE_SECONDS, missing=1, missing_seconds=1, clock=clock
         )
+        self._steps = itertools.count()
         self._used: set[str] = set()
         database.subscribe(self._forget)
 
@@ -133,7 +137,7 @@ class LoginLookups:
         return known
 
     async def _load(self, login_id: str) -> _Known | None:
-        loaded_at = self._clock()
+        loaded_at = next(self._steps)
         login = await self._database.read(logins.get, login_id)
         if login is None:
             return None
@@ -150,11 +154,11 @@ class LoginLookups:
             login = await self._database.read(logins.get, login_id)
             if login is not None and self._clock() >= self._fresh_until(login):
                 if self._recheck is None:
-                    return _Asked(at=self._clock(), answered=False)
+                    return _Asked(at=next(self._steps), answered=False)
                 await self._recheck(user_id)
         except (GithubUnavailableError, StoreUnavailableError):
-            return _Asked(at=self._clock(), answered=False)
-        return _Asked(at=self._clock(), answered=True)
+            return _Asked(at=next(self._steps), answered=False)
+        return _Asked(at=next(self._steps), answered=True)
 
     def _fresh_until(self, login: Login) -> float:
         checked = [member.checked_at for member in login.members if member.source == "github"]
@@ -181,7 +185,7 @@ class LoginLookups:
 
 def _is_all_there_is(asked: _Asked, known: _Known) -> bool:
     """Whether a login as it was loaded holds all that asking has brought: loading it again would change nothing."""
-    return not asked.answered or known.loaded_at >= asked.at
+    return not asked.answered or known.loaded_at > asked.at
 
 
 def _principal(login: Login, members: tuple[Member, ...]) -> Principal:
