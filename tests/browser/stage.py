@@ -24,6 +24,8 @@ NAMES = {name: f"{name}.relay.localhost" for name in ("preview", "api", "app", "
 AUTHORIZE = r"/login/oauth/authorize"
 PREVIEW_COOKIE, LOGIN_COOKIE, NONCE_COOKIE = "__Host-sd-preview", "__Host-sd-login", "__Host-sd-nonce"
 PAGE_MILLISECONDS = 15_000.0
+REGISTER = """path => navigator.serviceWorker.register(path).then(() => navigator.serviceWorker.ready).then(() => "")"""
+"""Makes a script of the page's own host its service worker."""
 _FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
