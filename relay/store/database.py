@@ -100,7 +100,7 @@ class Database:
         """
         try:
             with self.backend.begin(writes=False) as connection:
-                if inspect(connection).has_table(sealing_keys.name):
+                if inspect(connection).has_table(sealing_keys.name) and not self.ring.is_empty(connection):
                     self.ring.at(connection)
         except WrongMasterKeyError as error:
             raise ConfigurationError(f"keys.master: {error}") from error

@@ -90,9 +90,13 @@ class KeyRing:
             found = next((master for master in self.masters if master.id == master_id), None)
         return found
 
+    def is_empty(self, connection: Connection) -> bool:
+        """Whether the database has no sealing keys yet."""
+        return connection.execute(select(sealing_keys.c.id).limit(1)).first() is None
+
     def begin(self, connection: Connection, now: float) -> None:
         """Puts the first key into an empty ring: a random one, or what the data that is there is sealed under."""
-        if connection.execute(select(sealing_keys.c.id).limit(1)).first() is not None:
+        if not self.is_empty(connection):
             return
         used = connection.execute(select(orgs.c.id).limit(1)).first() is not None
         self.add(connection, SealingKey(secret=self.masters[-1].secret) if used else SealingKey.mint(), now)

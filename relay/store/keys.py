@@ -65,6 +65,12 @@ def find_all(tx: Transaction) -> Sequence[KeyFacts]:
     ]
 
 
+def find_masters(tx: Transaction) -> Sequence[tuple[str, str]]:
+    """For each sealing key the master key that it is wrapped under, both by id."""
+    query = select(sealing_keys.c.id, sealing_keys.c.master_id).order_by(sealing_keys.c.created_at)
+    return [(row[0], row[1]) for row in tx.connection.execute(query)]
+
+
 def count_values(tx: Transaction) -> Counter[str]:
     """How many values are sealed under which key. Reads every row of the database."""
     counts: Counter[str] = Counter()
@@ -164,7 +170,7 @@ def rehash(tx: Transaction, table: Table, hashes: Iterable[tuple[str, Sequence[b
     Each token comes as the id of the pepper that was active when it was presented and its hashes, that one's first.
     """
     for version, (active, *earlier) in hashes:
-        if version == tx.sealer.active.id and earlier:
+        if version == tx.sealer.active.id and earlier:  # otherwise: a newer key has come, a newer hash will
             values = {"token_hash": active, "pepper_version": version}
             tx.connection.execute(update(table).where(table.c.token_hash.in_(earlier)).values(values))
 
