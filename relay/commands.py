@@ -1,4 +1,4 @@
-"""The `signadot-relay` command line: demo, init, serve, check."""
+"""The `signadot-relay` command line: demo, init, serve, check; keys and db are in `relay.administration`."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import trio
 import typer
 
 from certs import CertificateError
-from relay import __version__, config
+from relay import __version__, administration, config
 from relay.app import Relay
 from relay.demo.run import DemoOptions, run_demo
 from relay.errors import ConfigurationError, InvalidError, RelayError, leaves
@@ -28,6 +28,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="The relay: routes authenticated requests for previews over tunnels that agents in clusters keep up.",
 )
+cli.add_typer(administration.keys_commands, name="keys")
+cli.add_typer(administration.db_commands, name="db")
 ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration file.", show_default=False)]
 
 

@@ -1,9 +1,9 @@
-"""The only code that talks to the database: an encrypted file, queries per resource, records, cached look-ups.
+"""The only code that talks to the database: engines, keys, queries per resource, records, cached look-ups.
 
 `await database.read(workspaces.get, org_id, name)`; see docs/store.md.
 """
 
-from relay.store import api_keys, cluster_tokens, clusters, events, orgs, workspaces
+from relay.store import api_keys, cluster_tokens, clusters, events, keys, orgs, workspaces
 from relay.store.database import Database
 from relay.store.lookups import Lookups
 from relay.store.migrate import upgrade
@@ -29,6 +29,8 @@ from relay.store.records import (
     Workspace,
     WorkspaceSpec,
 )
+from relay.store.rotation import rotate
+from relay.store.status import Status, find_status
 
 __all__ = [
     "SYSTEM",
@@ -49,6 +51,7 @@ __all__ = [
     "Lookups",
     "Member",
     "Org",
+    "Status",
     "Ttl",
     "User",
     "Workspace",
@@ -57,7 +60,10 @@ __all__ = [
     "cluster_tokens",
     "clusters",
     "events",
+    "find_status",
+    "keys",
     "orgs",
+    "rotate",
     "upgrade",
     "workspaces",
 ]

@@ -50,8 +50,8 @@ def put(
 
 def get(tx: Transaction, org_id: str, name: str) -> Workspace | None:
     """The org's workspace of that name, None when there is none."""
-    index = tx.index(workspaces.c.name_index, name)
-    found = _fetch(tx, select(workspaces).where(workspaces.c.org_id == org_id, workspaces.c.name_index == index))
+    named = tx.matches(workspaces.c.name_index, name)
+    found = _fetch(tx, select(workspaces).where(workspaces.c.org_id == org_id, named))
     return found[0] if found else None
 
 
@@ -92,8 +92,8 @@ def find_routes(tx: Transaction, org_id: str, name: str) -> RouteTable | None:
 
 
 def _find_id(tx: Transaction, org_id: str, name: str) -> str | None:
-    index = tx.index(workspaces.c.name_index, name)
-    query = select(workspaces.c.id).where(workspaces.c.org_id == org_id, workspaces.c.name_index == index)
+    named = tx.matches(workspaces.c.name_index, name)
+    query = select(workspaces.c.id).where(workspaces.c.org_id == org_id, named)
     return tx.connection.execute(query).scalar_one_or_none()
 
 

@@ -64,6 +64,7 @@ async def plant(database: Database) -> list[str]:
     return planted
 
 
+@pytest.mark.only("sqlite")
 async def test_fifty_planted_values_are_not_in_the_database_file_or_its_log(database: Database, path: Path) -> None:
     planted = await plant(database)
     files = {file.name: file.read_bytes() for file in path.parent.iterdir()}
