@@ -3,8 +3,22 @@
 `await database.read(workspaces.get, org_id, name)`; see docs/store.md.
 """
 
-from relay.store import api_keys, cluster_tokens, clusters, events, keys, orgs, workspaces
+from relay.store import (
+    api_keys,
+    cluster_tokens,
+    clusters,
+    events,
+    keys,
+    login_codes,
+    login_links,
+    logins,
+    members,
+    orgs,
+    users,
+    workspaces,
+)
 from relay.store.database import Database
+from relay.store.login_lookups import LoginLookups
 from relay.store.lookups import Lookups
 from relay.store.migrate import upgrade
 from relay.store.records import (
@@ -48,6 +62,7 @@ __all__ = [
     "HandOver",
     "Image",
     "Login",
+    "LoginLookups",
     "Lookups",
     "Member",
     "Org",
@@ -62,8 +77,13 @@ __all__ = [
     "events",
     "find_status",
     "keys",
+    "login_codes",
+    "login_links",
+    "logins",
+    "members",
     "orgs",
     "rotate",
     "upgrade",
+    "users",
     "workspaces",
 ]
