@@ -5,6 +5,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -157,3 +158,13 @@ def encrypted_server(port: int) -> Iterator[PostgresServer]:
         Path(name).chmod(0o755)  # the server's user is not ours
         with PostgresServer(Path(name), port, authority=Authority.create()) as server:
             yield server
+
+
+@contextmanager
+def free_server() -> Iterator[PostgresServer]:
+    """An encrypted server on a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with encrypted_server(port) as server:
+        yield server
