@@ -1,6 +1,6 @@
 """Who is asking, and where does it go: decided before anything is sent to a cluster."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from relay.auth import Action, Membership, Principal, PrincipalKind, permits
@@ -137,10 +137,10 @@ class Admission:
         principal = await self._principal(api_key)
         route = await self._route(head, principal)
         check_key(head, route)
-        until = now + ADMITTED_SECONDS
-        admitted = _admitted(head, route, principal, generation=generation, until=until)
         # Otherwise a preflight, or public: this request was let through, the credential was not.
-        return replace(admitted, api_key=api_key) if _belongs(principal, route) else admitted
+        opened = api_key if _belongs(principal, route) else None
+        until = now + ADMITTED_SECONDS
+        return _admitted(head, route, principal, generation=generation, until=until, api_key=opened)
 
     async def _by_login(self, head: RequestHead, session: Session, *, generation: int, now: float) -> Admitted:
         principal = session.principal
@@ -153,10 +153,15 @@ class Admission:
             if open_to_all is None:
                 raise
             return _admitted(head, open_to_all, None, generation=generation, until=now)
-        until = now + min(self._login_seconds, session.good_for_seconds)
-        admitted = _admitted(head, route, principal, generation=generation, until=until)
-        admitted = replace(admitted, set_cookie=session.set_cookie)
-        return replace(admitted, cookies=session.cookies) if _belongs(principal, route) else admitted
+        return _admitted(
+            head,
+            route,
+            principal,
+            generation=generation,
+            until=now + min(self._login_seconds, session.good_for_seconds),
+            cookies=session.cookies if _belongs(principal, route) else (),
+            set_cookie=session.set_cookie,
+        )
 
     async def connect(self, head: RequestHead) -> tuple[Principal, Cluster]:
         """Authenticates a CONNECT and finds the cluster it names. Raises as `preview` does."""
@@ -239,19 +244,27 @@ class Admission:
 
 
 def _admitted(
-    head: RequestHead, route: Route, principal: Principal | None, *, generation: int, until: float
+    head: RequestHead,
+    route: Route,
+    principal: Principal | None,
+    *,
+    generation: int,
+    until: float,
+    api_key: bytes | None = None,
+    cookies: tuple[bytes, ...] = (),
+    set_cookie: bytes = b"",
 ) -> Admitted:
-    """A decision about this request alone."""
     return Admitted(
         route=route,
         principal=principal,
-        api_key=None,
-        cookies=(),
+        api_key=api_key,
+        cookies=cookies,
         host=head.host,
         generation=generation,
         until=until,
         pool_key=PoolKey(route.cluster_id, route.routing_key, route.target_host, route.target_port),
         target_host=target_host(route),
+        set_cookie=set_cookie,
     )
 
 

@@ -162,7 +162,7 @@ class PreviewLogins:
                 "another browser."
             )
         value, count = read_own_cookie(head.cookies, PREVIEW_COOKIE)
-        if count > 1 or (count and value is None):
+        if count and value is None:
             # With ours beside it none would count, and the visitor would be sent to and fro for ever.
             raise SignInFailedError(
                 "Signing in at this preview did not work: a page has planted cookies of the same name. Delete the "
