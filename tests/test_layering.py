@@ -15,6 +15,7 @@ ROOTS = {
     "relay.__main__",
     "relay.config",
     "relay.demo",
+    "relay.github_setup",
     "relay.commands",
     "relay.operations",
     "relay.setup",
@@ -42,6 +43,7 @@ ONLY_IN = {
     "psycopg": {"relay.store"},
     "fastapi": {"relay.control"},
     "starlette": {"relay.control"},
+    "jwt": {"relay.control"},
     "trio_websocket": {"relay.transport", "relay.demo"},
 }
 

@@ -23,6 +23,7 @@ from relay.auth.preview_cookies import PURPOSE as PREVIEW_COOKIE
 from relay.auth.preview_cookies import PreviewCookies, PreviewNote, Unreadable
 from relay.auth.sealing import Sealer, UnsealError
 from relay.auth.tokens import Token, TokenKind, keyed_hash, mint, parse
+from relay.auth.webhooks import sign_webhook, verify_webhook
 from relay.auth.wrapping import unwrap, wrap
 
 __all__ = [
@@ -58,6 +59,8 @@ __all__ = [
     "print_master_keys",
     "print_nonce_hash",
     "require",
+    "sign_webhook",
     "unwrap",
+    "verify_webhook",
     "wrap",
 ]

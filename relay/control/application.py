@@ -1,17 +1,23 @@
 """The API as one ASGI application."""
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import Route
 
 from relay import __version__
 from relay.control import api_keys, clusters, events, orgs, tokens, workspaces
 from relay.control.errors import AnswerUnexpected, add_error_handlers
+from relay.control.github.receiver import PATH as WEBHOOK_PATH
+from relay.control.github.receiver import WebhookReceiver
 from relay.control.services import Services
 
 PREFIX = "/api/v2"
 
 
-def make_api(services: Services) -> FastAPI:
-    """The REST API below /api/v2. Call it as ASGI application; it needs no lifespan."""
+def make_api(services: Services, *, webhook: WebhookReceiver | None = None) -> FastAPI:
+    """The REST API below /api/v2. Call it as ASGI application; it needs no lifespan.
+
+    `webhook`: takes GitHub's deliveries; without one there is nothing at its path.
+    """
     app = FastAPI(
         title="Signadot relay",
         version=__version__,
@@ -28,4 +34,6 @@ def make_api(services: Services) -> FastAPI:
     for module in (orgs, clusters, tokens, workspaces, api_keys, events):
         api.include_router(module.router)
     app.include_router(api)
+    if webhook is not None:
+        app.router.routes.append(Route(WEBHOOK_PATH, webhook, methods=["POST"], include_in_schema=False))
     return app

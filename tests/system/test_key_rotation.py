@@ -61,7 +61,12 @@ def test_rotating_under_load_fails_no_request(relay: Deployment, sample: SampleA
         spec = {"cluster": relay.cluster, "endpoints": [{"name": "web", "target": f"http://127.0.0.1:{sample.port}"}]}
         return relay.call("PUT", f"/orgs/{relay.org}/workspaces/busy", {"spec": spec}).status // 100 * 100
 
-    asks: list[Ask] = [Visits(relay, HOST), Visits(relay, HOST), calls(relay, f"/orgs/{relay.org}/workspaces?limit=5"), write]
+    asks: list[Ask] = [
+        Visits(relay, HOST),
+        Visits(relay, HOST),
+        calls(relay, f"/orgs/{relay.org}/workspaces?limit=5"),
+        write,
+    ]
     with Load(*asks) as load:
         load.wait_for_more(50)
         keys(relay, "rotate")
