@@ -161,7 +161,7 @@ class _Parts:
                     lookups=self._lookups,
                     cluster_status=self._registry.status,
                     preview_url=relay.preview_url,
-                    disconnect_token=self._disconnect,
+                    requests_per_minute=limits.api_requests_per_minute,
                 )
             ),
             app=make_app(preview=hosts.preview + relay.port_suffix, api_url=f"https://{hosts.api}{relay.port_suffix}"),
@@ -182,9 +182,6 @@ class _Parts:
         """Ends the tunnels of a token that was revoked, by this process or by another one on the same database."""
         if change.kind == "cluster_token" and change.deleted:
             self._registry.close_by_token(change.id)
-
-    def _disconnect(self, token_id: str) -> None:
-        self._registry.close_by_token(token_id)
 
     async def accept(self, listeners: list[socket.socket], scope: trio.CancelScope) -> None:
         """Accepts visitors and agents until `scope` is cancelled; connections that are open go on."""

@@ -12,7 +12,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from relay.control.models.errors import ErrorAnswer, Problem
-from relay.errors import RelayError, UnauthenticatedError
+from relay.control.rates import rate_headers, retry_after
+from relay.errors import GithubUnavailableError, RateLimitedError, RelayError, UnauthenticatedError
 
 CHALLENGE = {"www-authenticate": 'ApiKey realm="signadot"'}
 """RFC 9110 section 11.6.1: a 401 says which scheme is wanted."""
@@ -57,6 +58,29 @@ class AnswerUnexpected:
             await answer(scope, receive, send)
 
 
+class AddHeaders:
+    """ASGI middleware, outside of all: what every answer says of itself."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Runs the application for one request."""
+        state: dict[str, Any] = {}
+        scope["state"] = state
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                # Answers hold secrets that are shown once, and states that change without a new ETag.
+                added = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+                if (allowance := state.get("allowance")) is not None:
+                    added += rate_headers(allowance)
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
 def error_answer(
     request: Request, status: int, code: str, message: str, *, problems: Sequence[Problem] = ()
 ) -> JSONResponse:
@@ -81,7 +105,10 @@ async def _relay_error(request: Request, error: Exception) -> JSONResponse:
     if error.code == "invalid" and (match := _PATH_IN_MESSAGE.fullmatch(message)):
         problems.append(Problem(path=match[1], message=match[2]))
     code = UnauthenticatedError.code if isinstance(error, UnauthenticatedError) else error.code
-    return error_answer(request, error.status, code, message, problems=problems)
+    answer = error_answer(request, error.status, code, message, problems=problems)
+    if isinstance(error, RateLimitedError | GithubUnavailableError) and error.retry_after_seconds is not None:
+        answer.headers["retry-after"] = retry_after(error.retry_after_seconds)
+    return answer
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -106,7 +133,9 @@ def _problem(item: Any) -> Problem:
 
 
 def _path(location: Iterable[int | str]) -> str:
-    return ".".join(str(part) for part in location if part != "[key]")
+    path = ".".join(str(part) for part in location if part != "[key]")
+    # A key of the body's may hold half a surrogate pair, which cannot be sent back.
+    return path.encode("utf-8", "replace").decode()
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:

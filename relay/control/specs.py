@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from relay.control.models.common import timestamp
+from relay.control.models.common import optional_timestamp, timestamp
 from relay.control.models.workspaces import (
     Endpoint,
     EndpointAnswer,
@@ -41,6 +41,7 @@ def answer_of(services: Services, org: str, workspace: records.Workspace) -> Wor
         routing_key=workspace.routing_key,
         created_at=timestamp(workspace.created_at),
         updated_at=timestamp(workspace.updated_at),
+        expires_at=optional_timestamp(workspace.expires_at),
         status=_status(services, workspace),
         endpoints=[
             EndpointAnswer(

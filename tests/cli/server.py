@@ -143,7 +143,6 @@ async def running(database: Database, key: str, folder: Path) -> AsyncIterator[S
         lookups=Lookups(database),
         cluster_status=lambda _: FakeStatus(online=server.online, tunnels=int(server.online)),
         preview_url=preview_url,
-        disconnect_token=lambda _: None,
     )
     server.app = make_api(services)
     authority = trustme.CA()
