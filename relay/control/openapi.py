@@ -57,12 +57,9 @@ def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     """An example of what a schema describes, put together from the examples of its parts."""
     if "$ref" in schema:
         return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas)
-    if schema.get("examples"):
-        return schema["examples"][0]
-    if schema.get("default"):
-        return schema["default"]
-    if "enum" in schema:
-        return schema["enum"][0]
+    default = [schema["default"]] if schema.get("default") else []
+    if known := schema.get("examples") or default or schema.get("enum"):
+        return known[0]
     if "anyOf" in schema:
         return example_of(schema["anyOf"][0], schemas)
     if schema.get("type") == "array":
