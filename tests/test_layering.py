@@ -40,6 +40,7 @@ ONLY_IN = {
     "sqlcipher3": {"relay.store"},
     "fastapi": {"relay.control"},
     "starlette": {"relay.control"},
+    "jwt": {"relay.control"},
     "trio_websocket": {"relay.transport", "relay.demo"},
 }
 

@@ -9,6 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from relay.control.models.errors import ErrorAnswer, Problem
@@ -111,12 +112,20 @@ async def _relay_error(request: Request, error: Exception) -> JSONResponse:
     return answer
 
 
+def problems_of(error: ValidationError) -> str:
+    """All that is wrong with a document, in one line, each with its path."""
+    problems = [_problem({**item, "loc": ("document", *item["loc"])}) for item in error.errors()]
+    return _joined(problems)
+
+
+def _joined(problems: Iterable[Problem]) -> str:
+    return "; ".join(f"{problem.path}: {problem.message}" if problem.path else problem.message for problem in problems)
+
+
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
     problems = [_problem(item) for item in error.errors()]
-    message = "; ".join(
-        f"{problem.path}: {problem.message}" if problem.path else problem.message for problem in problems
-    )
+    message = _joined(problems)
     return error_answer(request, 422, "invalid", message, problems=problems)
 
 

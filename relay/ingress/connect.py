@@ -51,7 +51,7 @@ async def _carry(connection: VisitorConnection, address: tuple[str, int], cluste
         try:
             await stream.wait_opened()
         except StreamResetError as error:
-            raise target_error(error, f"{address[0]}:{address[1]}") from error
+            raise target_error(error, *address, shown=True) from error
         await connection.send(ESTABLISHED)
         return await copy_raw(connection, stream)
     finally:

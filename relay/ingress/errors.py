@@ -1,5 +1,7 @@
 """Errors that only ingress raises, and what a stream's end means to a visitor."""
 
+import re
+
 from relay.errors import RelayError, StreamResetError
 from relay.mux import ResetCode
 
@@ -77,7 +79,14 @@ _BY_RESET_CODE: dict[int, type[RelayError]] = {
 }
 
 
-def target_error(error: StreamResetError, target: str) -> RelayError:
-    """What a visitor is told when the stream to a target was reset before an answer came."""
+def target_error(error: StreamResetError, host: str, port: int, *, shown: bool = False) -> RelayError:
+    """What a visitor is told when the stream to a target was reset before an answer came.
+
+    The agent's reason names what it was asked to dial. Where the visitor did not name it themselves (`shown`), the name
+    is left out: it rests sealed in the database, and a public preview answers strangers.
+    """
     kind = _BY_RESET_CODE.get(error.wire_code, TargetClosedError)
-    return kind(f"The target {target} could not be used: {error}")
+    if shown:
+        return kind(f"The target {host}:{port} could not be used: {error}")
+    reason = re.sub(rf"{re.escape(host)}(:{port})?|\[{re.escape(host)}\]:{port}", "it", str(error), flags=re.IGNORECASE)
+    return kind(f"The target of this preview could not be used: {reason}")

@@ -267,9 +267,9 @@ class Exchange:
         try:
             data = await stream.receive_some(READ_BYTES)
         except StreamResetError as error:
-            raise target_error(error, f"{self._key.host}:{self._key.port}") from error
+            raise target_error(error, self._key.host, self._key.port) from error
         if not data:
-            raise TargetClosedError(f"The target {self._key.host}:{self._key.port} closed without an answer.")
+            raise TargetClosedError("The target of this preview closed without an answer.")
         return bytearray(data)
 
     async def _answer(self, response: ResponseHead, rest: bytes) -> bool:

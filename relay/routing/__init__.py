@@ -3,7 +3,7 @@
 from relay.routing.choice import pick_of_two
 from relay.routing.headers import require_origin, require_routing_header
 from relay.routing.hostnames import PreviewHost, parse_preview_host, print_preview_host
-from relay.routing.names import name_problem, require_label, require_name, valid_name
+from relay.routing.names import name_problem, pull_request_workspace, require_label, require_name, valid_name
 from relay.routing.routes import HostHeader, Preflight, Route, RouteTable, Visibility
 from relay.routing.targets import parse_target, print_target_authority
 
@@ -20,6 +20,7 @@ __all__ = [
     "pick_of_two",
     "print_preview_host",
     "print_target_authority",
+    "pull_request_workspace",
     "require_label",
     "require_name",
     "require_origin",

@@ -1,5 +1,6 @@
 """Names of orgs, clusters, workspaces and endpoints: one grammar, so that any of them can stand in a hostname."""
 
+import hashlib
 import re
 
 from relay.errors import InvalidError
@@ -10,6 +11,8 @@ LABEL_CHARACTERS = 63
 """Longest DNS label, RFC 1035 section 2.3.4."""
 SEPARATOR = "--"
 """Stands between the parts of a preview's label, and therefore in no name."""
+
+_HASH_DIGITS = 4
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]*[a-z0-9])?")
 # `xn--` at the start of a label announces punycode (RFC 5890 section 2.3.2.1): browsers would try to decode it.
@@ -56,3 +59,25 @@ def require_label(endpoint: str, workspace: str, org: str, *, field: str) -> Non
             f"{field}: the hostname label {label!r} has {len(label)} characters, at most {LABEL_CHARACTERS} are"
             " allowed; shorten the endpoint's or the workspace's name"
         )
+
+
+def pull_request_workspace(repository: str, number: int) -> str:
+    """The name of the workspace of a pull request: `<repo>-<number>`, in lower case.
+
+    Where the repository's name (without its owner) does not fit the rules, what does not fit becomes `-`, it is cut,
+    and four hexadecimal digits of its SHA-256 keep it apart from others; the number is always whole.
+
+    Args:
+        repository: `owner/name`; names at GitHub have no case.
+        number: of the pull request, from 1 to 2**31 - 1.
+    """
+    name = repository.rpartition("/")[2].lower()
+    faithful = f"{name}-{number}"
+    if valid_name(faithful):
+        return faithful
+    cleaned = re.sub(r"[^a-z0-9]+", "-", name).strip("-")
+    if not cleaned[:1].isalpha():
+        cleaned = f"r-{cleaned}" if cleaned else "r"
+    digits = hashlib.sha256(name.encode("utf-8")).hexdigest()[:_HASH_DIGITS]
+    end = f"-{digits}-{number}"
+    return cleaned[: NAME_CHARACTERS - len(end)].rstrip("-") + end

@@ -3,7 +3,23 @@
 `await database.read(workspaces.get, org_id, name)`; see docs/store.md.
 """
 
-from relay.store import api_keys, cluster_tokens, clusters, events, orgs, workspaces
+from relay.store import (
+    api_keys,
+    cluster_tokens,
+    clusters,
+    deliveries,
+    events,
+    installations,
+    login_codes,
+    login_links,
+    logins,
+    members,
+    orgs,
+    statuses,
+    templates,
+    users,
+    workspaces,
+)
 from relay.store.database import Database
 from relay.store.lookups import Lookups
 from relay.store.migrate import upgrade
@@ -56,8 +72,17 @@ __all__ = [
     "api_keys",
     "cluster_tokens",
     "clusters",
+    "deliveries",
     "events",
+    "installations",
+    "login_codes",
+    "login_links",
+    "logins",
+    "members",
     "orgs",
+    "statuses",
+    "templates",
     "upgrade",
+    "users",
     "workspaces",
 ]

@@ -55,7 +55,7 @@ def remove(tx: Transaction, org_id: str, key_id: str, *, actor: Actor = SYSTEM) 
     Raises NotFoundError, and ConflictError for the org's last admin key, which would lock everybody out.
     """
     key = _require(tx, org_id, key_id)
-    if key.role is Role.ADMIN and _count_admin_keys(tx, org_id) == 1:
+    if key.role is Role.ADMIN and count_admins(tx, org_id) == 1:
         raise ConflictError("this is the org's last admin key; create another one before deleting it")
     tx.connection.execute(delete(api_keys).where(api_keys.c.id == key_id))
     tx.record_event(Change(kind="api_key", id=key_id, org_id=org_id, name=key.name), "delete", actor)
@@ -87,7 +87,8 @@ def record_used(tx: Transaction, key_ids: Iterable[str]) -> None:
         tx.connection.execute(statement, rows)
 
 
-def _count_admin_keys(tx: Transaction, org_id: str) -> int:
+def count_admins(tx: Transaction, org_id: str) -> int:
+    """How many API keys of the org are an admin's."""
     admins = (api_keys.c.org_id == org_id, api_keys.c.role == Role.ADMIN.value)
     return tx.connection.execute(select(func.count()).select_from(api_keys).where(*admins)).scalar_one()
 

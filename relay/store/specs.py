@@ -1,6 +1,7 @@
 """Workspace specifications: the rules that hold for every stored one, and their forms in the tables."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,9 +20,31 @@ MAX_ORIGINS = 64
 """Per endpoint: each request with an Origin is compared with all of them."""
 
 
+_DURATION = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
+_UNIT_SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def duration_seconds(duration: str, *, field: str = "spec.ttl.duration") -> float:
+    """A duration such as `90m`, `12h`, `3d` or `2w` in seconds. Raises InvalidError that names `field`."""
+    match = _DURATION.fullmatch(duration)
+    if match is None:
+        raise InvalidError(f"{field}: {duration!r} must be a number of minutes, hours, days or weeks, such as 3d")
+    return int(match[1]) * _UNIT_SECONDS[match[2]]
+
+
+def expiry(spec: WorkspaceSpec, *, created_at: float, updated_at: float) -> float | None:
+    """When a workspace's time to live is over, None without one."""
+    if spec.ttl is None:
+        return None
+    start = created_at if spec.ttl.offset_from == "createdAt" else updated_at
+    return start + duration_seconds(spec.ttl.duration)
+
+
 def check_spec(org: str, name: str, spec: WorkspaceSpec) -> None:
     """Raises InvalidError that names the field's path and the rule it breaks."""
     require_name(name, field="name")
+    if spec.ttl is not None:
+        duration_seconds(spec.ttl.duration)
     _require_unique("spec.endpoints", [endpoint.name for endpoint in spec.endpoints], MAX_ENDPOINTS)
     _require_unique("spec.images", [image.name for image in spec.images], MAX_IMAGES)
     _check_headers("spec.routingHeaders", spec.routing_headers)

@@ -5,28 +5,39 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, Table, delete, select
+from sqlalchemy import RowMapping, Select, Table, delete, exists, select
 
-from relay.errors import InvalidError, NotFoundError
+from relay.errors import ConflictError, InvalidError, NotFoundError
 from relay.routing import Route, RouteTable, parse_target
 from relay.store import clusters, orgs
-from relay.store.records import SYSTEM, Actor, Change, Endpoint, Image, Workspace, WorkspaceSpec
+from relay.store.records import SYSTEM, Actor, Change, Endpoint, Image, Workspace, WorkspaceOrigin, WorkspaceSpec
 from relay.store.rows import Transaction, page_size
 from relay.store.schema import clusters as clusters_table
 from relay.store.schema import workspace_endpoints, workspace_images, workspaces
-from relay.store.specs import check_spec, endpoint_columns, read_endpoint, read_spec, workspace_columns
+from relay.store.specs import check_spec, endpoint_columns, expiry, read_endpoint, read_spec, workspace_columns
 
 ROUTING_KEY_BYTES = 10
 """80 bits: not to be guessed, and short enough for a header on every request."""
 
 
+EXPIRED_AT_A_TIME = 100
+"""Workspaces that one transaction removes when their time is over: writers of the API wait no longer than for that."""
+
+
 def put(
-    tx: Transaction, org_id: str, name: str, spec: WorkspaceSpec, *, actor: Actor = SYSTEM
+    tx: Transaction,
+    org_id: str,
+    name: str,
+    spec: WorkspaceSpec,
+    *,
+    actor: Actor = SYSTEM,
+    origin: WorkspaceOrigin = "api",
 ) -> tuple[Workspace, bool]:
     """Makes the workspace, or brings it to `spec`; the second value says whether it is new.
 
-    Id, routing key and time of creation stay over updates; each call counts as an update. Raises InvalidError for a
-    specification that breaks a rule or names an unknown cluster.
+    Id, routing key and time of creation stay over updates; each call counts as an update, the revision grows only when
+    the specification changes. Who called last is its origin. Raises InvalidError for a specification that breaks a
+    rule or names an unknown cluster.
     """
     org = orgs.get(tx, org_id)
     if org is None:
@@ -35,17 +46,78 @@ def put(
     cluster = clusters.find(tx, org_id, spec.cluster)
     if cluster is None:
         raise InvalidError(f"spec.cluster: there is no cluster named {spec.cluster!r}")
-    values = {"cluster_id": cluster.id, "updated_at": tx.now, **workspace_columns(spec)}
-    workspace_id = _find_id(tx, org_id, name)
-    created = workspace_id is None
-    if workspace_id is None:
+    values = {"cluster_id": cluster.id, "origin": origin, "updated_at": tx.now, **workspace_columns(spec)}
+    before = get(tx, org_id, name)
+    if before is None:
+        values["expires_at"] = expiry(spec, created_at=tx.now, updated_at=tx.now)
         workspace_id = tx.insert(workspaces, values | _first_values(tx, org_id, name))
     else:
+        workspace_id = before.id
+        values["expires_at"] = expiry(spec, created_at=before.created_at, updated_at=tx.now)
+        values["revision"] = before.revision + (before.spec != spec)
         tx.update(workspaces, workspace_id, values)
-    _replace_parts(tx, workspace_id, spec)
+    if before is None or before.spec != spec:
+        _replace_parts(tx, workspace_id, spec)
     change = Change(kind="workspace", id=workspace_id, org_id=org_id, name=name)
-    tx.record_event(change, "create" if created else "update", actor)
-    return require(tx, org_id, name), created
+    tx.record_event(change, "create" if before is None else "update", actor)
+    return require(tx, org_id, name), before is None
+
+
+def move_head(
+    tx: Transaction, org_id: str, name: str, *, branch: str, head_commit: str, actor: Actor = SYSTEM
+) -> Workspace:
+    """Notes the new branch and head commit of the pull request that a workspace shows; the rest stays as it is.
+
+    Raises NotFoundError where there is no such workspace, ConflictError where it shows nothing of GitHub.
+    """
+    before = require(tx, org_id, name)
+    github = before.spec.github
+    if github is None:
+        raise ConflictError(f"the workspace {name!r} shows no pull request")
+    if (github.branch, github.head_commit) == (branch, head_commit):
+        return before
+    values = {
+        "branch": branch,
+        "head_commit": head_commit,
+        "updated_at": tx.now,
+        "expires_at": expiry(before.spec, created_at=before.created_at, updated_at=tx.now),
+        "revision": before.revision + 1,
+    }
+    tx.update(workspaces, before.id, values)
+    tx.record_event(Change(kind="workspace", id=before.id, org_id=org_id, name=name), "update", actor)
+    return require(tx, org_id, name)
+
+
+def find_in_cluster(tx: Transaction, cluster_id: str, *, limit: int = 100, after: str = "") -> Sequence[Workspace]:
+    """Workspaces in a cluster in order of creation, `limit` at most, those after the id `after`."""
+    query = (
+        select(workspaces)
+        .where(workspaces.c.cluster_id == cluster_id, workspaces.c.id > after)
+        .order_by(workspaces.c.id)
+        .limit(page_size(limit))
+    )
+    return _fetch(tx, query)
+
+
+def has_expired(tx: Transaction) -> bool:
+    """Whether the time of any workspace is over."""
+    return bool(tx.connection.execute(select(exists().where(workspaces.c.expires_at <= tx.now))).scalar_one())
+
+
+def remove_expired(tx: Transaction) -> int:
+    """Deletes workspaces whose time is over, EXPIRED_AT_A_TIME at most; gives how many."""
+    query = (
+        select(workspaces)
+        .where(workspaces.c.expires_at <= tx.now)
+        .order_by(workspaces.c.expires_at)
+        .limit(EXPIRED_AT_A_TIME)
+    )
+    rows = tx.connection.execute(query).mappings().all()
+    for row in rows:
+        name = tx.reveal(workspaces, row)["name"]
+        tx.connection.execute(delete(workspaces).where(workspaces.c.id == row["id"]))
+        tx.record_event(Change(kind="workspace", id=row["id"], org_id=row["org_id"], name=name), "delete", SYSTEM)
+    return len(rows)
 
 
 def get(tx: Transaction, org_id: str, name: str) -> Workspace | None:
@@ -89,12 +161,6 @@ def find_routes(tx: Transaction, org_id: str, name: str) -> RouteTable | None:
     if workspace is None or org is None:
         return None
     return RouteTable([_route(org.name, workspace, endpoint) for endpoint in workspace.spec.endpoints])
-
-
-def _find_id(tx: Transaction, org_id: str, name: str) -> str | None:
-    index = tx.index(workspaces.c.name_index, name)
-    query = select(workspaces.c.id).where(workspaces.c.org_id == org_id, workspaces.c.name_index == index)
-    return tx.connection.execute(query).scalar_one_or_none()
 
 
 def _first_values(tx: Transaction, org_id: str, name: str) -> dict[str, Any]:

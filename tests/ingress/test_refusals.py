@@ -169,6 +169,21 @@ async def test_a_dial_that_failed_is_answered_with_the_agents_reason(code: Reset
         assert "the agent says why" in answer.json["error"]
 
 
+@pytest.mark.parametrize(
+    "reason", ["web.shop.svc:8080 refused", "Web.Shop.svc does not resolve", "[web.shop.svc]:8080"]
+)
+async def test_the_agents_reason_is_told_without_the_targets_name(reason: str) -> None:
+    async def target(stream: MuxStream) -> None:
+        await trio.lowlevel.checkpoint()
+        stream.reset(ResetCode.REFUSED, reason)
+
+    async with stage(target) as made:
+        visitor = await made.visitor()
+        answer = await visitor.ask(request())
+    assert b"shop.svc" not in answer.body.lower()
+    assert "could not be used" in answer.json["error"]
+
+
 async def test_a_tunnel_that_dies_under_a_request_is_a_502_or_503_and_never_a_hang() -> None:
     async with stage(answering()) as made:
         visitor = await made.visitor()

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,9 +31,13 @@ class Deployment(Site):
         names: Mapping[str, str] | None = None,
         domains: Sequence[str] = ("localhost",),
         org: str = ORG,
+        ca: Authority | None = None,
+        settings: Mapping[str, Mapping[str, str | int | float]] | None = None,
     ) -> None:
+        """`ca`: its authority, a new one unless given; `settings`: further sections and keys of relay.toml."""
         super().__init__(port=0, ca_file=folder / "ca.pem", org=org, api_key="")
-        self._domains = domains
+        self.ca = ca or Authority.create(domains)
+        self.settings = {name: dict(values) for name, values in (settings or {}).items()}
         self.folder = folder
         self.config = folder / "relay.toml"
         self.metrics_port = 0
@@ -54,29 +59,45 @@ class Deployment(Site):
 
     def write_files(self) -> None:
         """CA, leaf and relay.toml."""
-        authority = Authority.create(self._domains)
-        authority.write(self.ca_file, self.folder / "ca.key")
+        self.ca.write(self.ca_file, self.folder / "ca.key")
         names = [
             f"*.{self.host_names['preview']}",
             *(self.host_names[name] for name in ("api", "app", "tunnel", "proxy")),
         ]
-        authority.leaf(names).write(self.folder / "relay.pem", self.folder / "relay.key")
-        lines = ["[listen]", f'public = "{self._listen}:0"', 'metrics = "127.0.0.1:0"', "[hosts]"]
-        lines += [f'{name} = "{host}"' for name, host in self.host_names.items()]
-        lines += ["[tls]", 'certificate = "relay.pem"', 'key = "relay.key"']
-        lines += ["[store]", 'url = "sqlite:///relay.db"', "[keys]", 'master = "master.key"']
+        self.ca.leaf(names).write(self.folder / "relay.pem", self.folder / "relay.key")
+        sections: dict[str, dict[str, str | int | float]] = {
+            "listen": {"public": f"{self._listen}:0", "metrics": "127.0.0.1:0"},
+            "hosts": dict(self.host_names),
+            "tls": {"certificate": "relay.pem", "key": "relay.key"},
+            "store": {"url": "sqlite:///relay.db"},
+            "keys": {"master": "master.key"},
+        }
+        for name, values in self.settings.items():
+            sections[name] = sections.get(name, {}) | values
+        lines = []
+        for name, values in sections.items():
+            # A JSON string or number is one of TOML's too.
+            lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
         self.config.write_text("\n".join([*lines, ""]))
 
     def init(self) -> None:
         """`signadot-relay init`: schema, keys, org and its admin key."""
         self.api_key = self.init_org(self.org)
 
-    def init_org(self, org: str) -> str:
+    def init_org(self, org: str, *options: str) -> str:
         """Makes one more organisation; gives its admin API key."""
-        done = run_module("relay", "init", "--config", self.config, "--org", org, "--json")
+        done = run_module("relay", "init", "--config", self.config, "--org", org, *options, "--json")
         if done.returncode:
             raise ProcessError(f"init ended with {done.returncode}: {done.stderr}")
         return str(json.loads(done.stdout)["api_key"])
+
+    def start_second_relay(self) -> tuple["Site", Running]:
+        """One more `signadot-relay serve` on the same configuration and database, on a port of its own."""
+        relay = Running.module("relay", "serve", "--config", self.config)
+        self._stack.callback(relay.close)
+        line = json.loads(relay.wait_for_line(r'"event": "listening".*').string)
+        port = int(line["public"].rpartition(":")[2])
+        return replace(Site.of(self), port=port), relay
 
     def start_relay(self, *, environment: Mapping[str, str] | None = None) -> Running:
         """`signadot-relay serve`; from the second start on it takes the port that it had."""

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,11 @@ class Site:
     api_host: str = API
     timeout_seconds: float = TIMEOUT_SECONDS
     """How long a test waits for bytes; nothing of the relay's takes longer."""
+
+    @classmethod
+    def of(cls, site: "Site") -> "Site":
+        """The plain addresses and keys of a site that can do more."""
+        return cls(**{field.name: getattr(site, field.name) for field in fields(cls)})
 
     def connect(self, server_name: str, *, receive_buffer_bytes: int | None = None) -> Connection:
         """A TLS connection for one host name."""
@@ -77,6 +82,11 @@ class Site:
         body = None if value is None else json.dumps(value).encode()
         headers = () if value is None else (("content-type", "application/json"),)
         return self.ask(self.api_host, "/api/v2" + path, method=method, headers=headers, body=body, api_key=api_key)
+
+    def post(self, path: str, value: Any) -> Answer:
+        """POSTs JSON to any path of the API host."""
+        headers = (("content-type", "application/json"),)
+        return self.ask(self.api_host, path, method="POST", headers=headers, body=json.dumps(value).encode())
 
     def api(self, method: str, path: str, value: Any = None) -> Any:
         """Calls the API and gives the JSON answer. Raises ApiError when it refuses."""

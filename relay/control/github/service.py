@@ -1,0 +1,96 @@
+"""The parts of the GitHub App in one process, and their tasks."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+import trio
+
+from relay.control.github.client import GithubClient
+from relay.control.github.installing import Installing
+from relay.control.github.payloads import Hint, PullRequestHint
+from relay.control.github.pull_requests import PullRequests
+from relay.control.github.receiver import WebhookReceiver
+from relay.control.github.sayings import Urls
+from relay.control.github.statuses import StatusKeeper, StatusSender
+from relay.control.github.worker import Worker
+from relay.errors import RelayError
+from relay.store import Change, Database, deliveries
+from relay.store.deliveries import Delivery
+
+SYNC_SECONDS = 3600.0
+"""How often GitHub is asked where the App is installed, in case that deliveries were missed."""
+
+log = structlog.get_logger("github")
+
+
+class GithubService:
+    """Receives deliveries, works on them, and tells GitHub what came of it. `run` is the whole of it.
+
+    Args:
+        database: the queue is in it.
+        client: speaks with GitHub.
+        secrets: of the webhook.
+        urls: where statuses point to.
+        is_online: whether a cluster can be reached through this process, by its id.
+        attempts: tries of a delivery.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        client: GithubClient,
+        secrets: Sequence[bytes],
+        urls: Urls,
+        is_online: Callable[[str], bool],
+        attempts: int,
+        clock: Callable[[], float] = time.time,
+        random_number: Callable[[], float] = random.random,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self.installing = Installing(database, client)
+        self._pull_requests = PullRequests(database, client, self.installing, dashboard_url=urls.dashboard)
+        self.worker = Worker(database, self._work, attempts=attempts, clock=clock, random_number=random_number)
+        self.receiver = WebhookReceiver(database, secrets, on_queued=self.worker.wake)
+        self.sender = StatusSender(database, client, clock=clock, random_number=random_number)
+        self.keeper = StatusKeeper(database, is_online=is_online, urls=urls, on_said=self.sender.wake)
+        database.subscribe(self._heard)
+
+    def cluster_came_online(self, cluster_id: str) -> None:
+        """To be called when the first tunnel of a cluster is there."""
+        self.keeper.cluster_came_online(cluster_id)
+
+    async def run(self) -> None:
+        """Works for ever."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.worker.run)
+                nursery.start_soon(self.keeper.run)
+                nursery.start_soon(self.sender.run)
+                nursery.start_soon(self._keep_house)
+        finally:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+                await self._client.close()
+
+    def _heard(self, change: Change) -> None:
+        self.keeper.heard(change)
+
+    async def _work(self, hint: Hint, delivery: Delivery) -> str:
+        if isinstance(hint, PullRequestHint):
+            note = await self._pull_requests.work(hint, guid=delivery.guid, attempt=delivery.attempt)
+        else:
+            note = await self.installing.work(hint)
+        self.sender.wake()  # a failure may have been said
+        return note
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                await self.installing.bring_all_up_to_date()
+                await self._database.write(deliveries.sweep)
+            except RelayError as error:
+                log.warning("github_not_swept", problem=error.code)
+            await trio.sleep(SYNC_SECONDS)

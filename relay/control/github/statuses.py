@@ -1,0 +1,215 @@
+"""Commit statuses: what is to be said follows from the workspaces; what was said GitHub is told until it has it."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+import trio
+
+from relay.control.github.backoff import pause_seconds
+from relay.control.github.client import GithubClient
+from relay.control.github.errors import GithubRefusedError
+from relay.control.github.sayings import Urls, sayings_about
+from relay.errors import GithubUnavailableError, StoreUnavailableError
+from relay.store import Change, Database, Workspace, installations, orgs, statuses, workspaces
+from relay.store.rows import Transaction
+from relay.store.statuses import CommitStatus
+
+LOOK_SECONDS = 300.0
+"""All workspaces are looked at so often, whatever was heard of; notices do the rest at once."""
+PAGE = 100
+"""Workspaces in one transaction."""
+AGAIN_SECONDS = 5.0
+"""After the store did not answer."""
+CLAIM_SECONDS = 60.0
+SEND_SECONDS = 45.0
+"""Shorter than the claim, so that no two processes send one status at a time."""
+POLL_SECONDS = 2.0
+AT_A_TIME = 4
+"""Statuses being sent: GitHub advises against many writes at once."""
+
+log = structlog.get_logger("github")
+
+
+class StatusKeeper:
+    """Keeps what is to be said true. Only levels count: a notice that is lost is made up for by the next look.
+
+    Args:
+        is_online: whether a cluster can be reached through this process, by its id.
+        on_said: called when there is something new to send.
+    """
+
+    def __init__(
+        self, database: Database, *, is_online: Callable[[str], bool], urls: Urls, on_said: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._is_online = is_online
+        self._urls = urls
+        self._on_said = on_said
+        self._wanted = trio.Event()
+        self._workspaces: set[tuple[str, str]] = set()
+        self._gone: set[str] = set()
+        self._clusters: set[str] = set()
+
+    def heard(self, change: Change) -> None:
+        """A workspace was changed, by whichever process."""
+        if change.kind != "workspace":
+            return
+        if change.deleted:
+            self._gone.add(change.id)
+        else:
+            self._workspaces.add((change.org_id, change.name))
+        self._wanted.set()
+
+    def cluster_came_online(self, cluster_id: str) -> None:
+        """The first tunnel of a cluster is there."""
+        self._clusters.add(cluster_id)
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Looks for ever: at once at what was heard of, now and then at everything."""
+        next_look = trio.current_time()
+        while True:
+            try:
+                if trio.current_time() >= next_look:
+                    await self.look_at_all()
+                    next_look = trio.current_time() + LOOK_SECONDS
+                await self.look_at_heard()
+            except StoreUnavailableError as error:
+                log.warning("statuses_not_looked_at", problem=str(error))
+                next_look = trio.current_time() + AGAIN_SECONDS  # what was heard of may be lost: look at all
+            with trio.move_on_at(next_look):
+                await self._wanted.wait()
+
+    async def look_at_heard(self) -> None:
+        """Looks at the workspaces and clusters that were heard of since."""
+        self._wanted = trio.Event()
+        while self._gone:
+            await self._database.write(statuses.forget_workspace, self._gone.pop())
+        while self._clusters:
+            await self._look_at_cluster(self._clusters.pop())
+        while self._workspaces:
+            org_id, name = self._workspaces.pop()
+            found = await self._database.read(workspaces.get, org_id, name)
+            if found is not None and found.spec.github is not None:
+                await self._look([found])
+
+    async def look_at_all(self) -> None:
+        """Looks at every workspace of the orgs that the App is installed for."""
+        for installation in await self._database.read(installations.find_all):
+            after = ""
+            while page := await self._database.read(workspaces.find_all, installation.org_id, limit=PAGE, after=after):
+                after = page[-1].id
+                await self._look(page)
+
+    async def _look_at_cluster(self, cluster_id: str) -> None:
+        after = ""
+        while page := await self._database.read(workspaces.find_in_cluster, cluster_id, limit=PAGE, after=after):
+            after = page[-1].id
+            await self._look(page)
+
+    async def _look(self, page: Sequence[Workspace]) -> None:
+        found = [workspace for workspace in page if workspace.spec.github is not None]
+        if found and await self._database.write(_say_all, found, self._is_online, self._urls):
+            self._on_said()
+
+
+def _say_all(tx: Transaction, found: Sequence[Workspace], is_online: Callable[[str], bool], urls: Urls) -> int:
+    """Says what is to be said about workspaces of one or more orgs; gives how many statuses are new."""
+    said = 0
+    for workspace in found:
+        org = orgs.get(tx, workspace.org_id)
+        if org is None or installations.find_by_org(tx, org.id) is None:
+            continue
+        for saying in sayings_about(org, workspace, online=is_online(workspace.cluster_id), urls=urls):
+            said += statuses.say(tx, org.id, saying, workspace_id=workspace.id)
+    return said
+
+
+class StatusSender:
+    """Tells GitHub what was said. One per process; several processes may send from one table."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: GithubClient,
+        *,
+        clock: Callable[[], float] = time.time,
+        random_number: Callable[[], float] = random.random,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._clock = clock
+        self._random = random_number
+        self._wanted = trio.Event()
+        self._paused: dict[int, float] = {}
+
+    def wake(self) -> None:
+        """There is something new: look at once."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Sends for ever."""
+        while True:
+            self._wanted = trio.Event()
+            try:
+                sent = await self.send_due()
+            except StoreUnavailableError as error:
+                log.warning("statuses_not_sent", problem=str(error))
+                sent = 0
+            if not sent:
+                with trio.move_on_after(POLL_SECONDS):
+                    await self._wanted.wait()
+
+    async def send_due(self) -> int:
+        """Sends what is due, a handful at a time; gives how many were tried."""
+        if not await self._database.read(statuses.is_due):
+            return 0
+        claimed = await self._database.write(statuses.claim_due, limit=AT_A_TIME, seconds=CLAIM_SECONDS)
+        async with trio.open_nursery() as nursery:
+            for status in claimed:
+                nursery.start_soon(self._send, status)
+        return len(claimed)
+
+    async def _send(self, status: CommitStatus) -> None:
+        found = await self._database.read(installations.find_by_org, status.org_id)
+        if found is None or found.suspended:
+            await self._database.write(statuses.finish, status, problem="the App is not installed, or suspended")
+            return
+        number = found.installation_id
+        paused = self._paused.get(number, 0.0) - self._clock()
+        if paused > 0:
+            await self._later(status, "GitHub asked to wait", paused)
+            return
+        try:
+            with trio.fail_after(SEND_SECONDS):
+                await self._tell(number, status)
+        except GithubRefusedError as error:
+            # The commit or the repository is gone, or the App may not: asking again would not help.
+            log.warning("status_refused", org_id=status.org_id, status=status.id)
+            await self._database.write(statuses.finish, status, problem=str(error))
+        except (GithubUnavailableError, trio.TooSlowError) as error:
+            asked = error.retry_after_seconds if isinstance(error, GithubUnavailableError) else None
+            if asked is not None:
+                self._paused[number] = self._clock() + asked
+            await self._later(status, str(error) or "it took too long", asked)
+        else:
+            await self._database.write(statuses.finish, status)
+
+    async def _tell(self, installation_id: int, status: CommitStatus) -> None:
+        saying = status.saying
+        await self._client.set_status(
+            installation_id,
+            saying.repository,
+            saying.commit,
+            state=saying.state,
+            context=saying.context,
+            description=saying.description,
+            target_url=saying.target_url,
+        )
+
+    async def _later(self, status: CommitStatus, problem: str, asked_seconds: float | None) -> None:
+        pause = pause_seconds(status.attempt, self._random(), asked_seconds=asked_seconds)
+        log.info("status_put_off", status=status.id, attempt=status.attempt, pause_seconds=round(pause, 1))
+        await self._database.write(statuses.retry, status, due_at=self._clock() + pause, problem=problem)
