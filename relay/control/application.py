@@ -5,17 +5,28 @@ from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
 
 from relay import __version__
-from relay.control import api_keys, clusters, events, orgs, tokens, workspaces
+from relay.control import (
+    api_keys,
+    clusters,
+    events,
+    members,
+    orgs,
+    pull_requests,
+    repository_templates,
+    tokens,
+    workspaces,
+)
 from relay.control.errors import AddHeaders, AnswerUnexpected, add_error_handlers
 from relay.control.openapi import DESCRIPTION, DocumentedApi
 from relay.control.rates import Rates
 from relay.control.services import Services
 
 PREFIX = "/api/v2"
+FIRST_PREFIX = "/api/v1"
 
 
 def make_api(services: Services) -> FastAPI:
-    """The REST API below /api/v2. Call it as ASGI application; it needs no lifespan."""
+    """The REST API below /api/v2 and /api/v1. Call it as ASGI application; it needs no lifespan."""
     app = DocumentedApi(
         title="Signadot relay",
         version=__version__,
@@ -34,9 +45,10 @@ def make_api(services: Services) -> FastAPI:
     app.add_middleware(AnswerUnexpected)
     app.add_middleware(AddHeaders)
     api = APIRouter(prefix=PREFIX)
-    for module in (orgs, clusters, tokens, workspaces, api_keys, events):
+    for module in (orgs, clusters, tokens, workspaces, repository_templates, members, api_keys, events):
         api.include_router(module.router)
     app.include_router(api)
+    app.include_router(pull_requests.router, prefix=FIRST_PREFIX)
     return app
 
 

@@ -22,8 +22,12 @@ OrgName = Annotated[str, Path(description="Name of the org.", examples=["acme"])
 ClusterName = Annotated[str, Path(description="Name of the cluster.", examples=["c1"])]
 WorkspaceName = Annotated[str, Path(description="Name of the workspace.", examples=["shop-42"])]
 Login = Annotated[str, Path(description="What the user is called at GitHub or here.", examples=["octocat"])]
-Owner = Annotated[str, Path(description="Owner of the repository at GitHub.", examples=["acme"])]
-Repo = Annotated[str, Path(description="Name of the repository at GitHub.", examples=["shop"])]
+Owner = Annotated[
+    str, Path(pattern=r"^[A-Za-z0-9_-]{1,39}$", description="Owner of the repository at GitHub.", examples=["acme"])
+]
+Repo = Annotated[
+    str, Path(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Name of the repository at GitHub.", examples=["shop"])
+]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of the pull request.", examples=[42])]
 Id = Annotated[
     str,

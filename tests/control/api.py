@@ -7,8 +7,10 @@ from typing import Any
 
 import httpx2
 
+from relay.auth import Role
 from relay.control import Services, make_api
-from relay.store import Change, Database, Lookups, clusters
+from relay.store import Change, Database, Lookups, clusters, members, users
+from relay.store.records import UserProvider
 
 API_KEY = "signadot-api-key"
 REQUESTS_PER_MINUTE = 600
@@ -72,6 +74,13 @@ class Api:
 
     async def principal_org(self) -> Any:
         return (await Lookups(self.database).principal(self.key)).memberships[0]
+
+
+async def add_member(api: Api, login: str, *, role: Role = Role.MEMBER, source: UserProvider = "github") -> None:
+    """Makes somebody a member of the org acme, as signing in would."""
+    org_id = (await api.principal_org()).org_id
+    user = await api.database.write(users.put, provider=source, subject=f"id of {login}", login=login)
+    await api.database.write(members.put, org_id, user.id, source=source, role=role)
 
 
 def preview_url(endpoint: str, workspace: str, org: str | None) -> str:

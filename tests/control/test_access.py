@@ -26,10 +26,19 @@ OPERATIONS = [
     ("GET", f"{ORG}/api-keys/x"),
     ("DELETE", f"{ORG}/api-keys/x"),
     ("GET", f"{ORG}/events"),
+    ("GET", f"{ORG}/members"),
+    ("GET", f"{ORG}/members/ada"),
+    ("PUT", f"{ORG}/members/ada"),
+    ("DELETE", f"{ORG}/members/ada"),
+    ("GET", f"{ORG}/templates"),
+    ("GET", f"{ORG}/templates/acme/shop"),
+    ("PUT", f"{ORG}/templates/acme/shop"),
+    ("DELETE", f"{ORG}/templates/acme/shop"),
 ]
+FIRST_VERSION = [("POST", "https://api.localhost/api/v1/repos/acme/shop/pulls/42/workspaces")]
 
 
-@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+@pytest.mark.parametrize(("method", "path"), OPERATIONS + FIRST_VERSION)
 async def test_without_a_credential_nothing_is_answered_not_even_a_validation_error(
     api: Api, method: str, path: str
 ) -> None:
@@ -75,6 +84,8 @@ async def test_a_member_writes_workspaces_and_only_reads_the_rest(api: Api) -> N
         ("GET", f"{ORG}/clusters/c1/tokens", None),
         ("GET", f"{ORG}/api-keys", None),
         ("GET", f"{ORG}/events", None),
+        ("GET", f"{ORG}/members", None),
+        ("GET", f"{ORG}/templates", None),
         ("DELETE", f"{ORG}/workspaces/w1", None),
     ]
     for method, path, body in allowed:
@@ -86,6 +97,10 @@ async def test_a_member_writes_workspaces_and_only_reads_the_rest(api: Api) -> N
         ("DELETE", f"{ORG}/clusters/c1/tokens/x", None),
         ("POST", f"{ORG}/api-keys", {"name": "more", "role": "admin"}),
         ("DELETE", f"{ORG}/api-keys/x", None),
+        ("PUT", f"{ORG}/members/ada", {"role": "admin"}),
+        ("DELETE", f"{ORG}/members/ada", None),
+        ("PUT", f"{ORG}/templates/acme/shop", {"spec": {"cluster": "c1"}}),
+        ("DELETE", f"{ORG}/templates/acme/shop", None),
     ]
     for method, path, body in refused:
         answer = await api.call(method, path, body, key=member)

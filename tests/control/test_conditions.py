@@ -96,3 +96,19 @@ async def test_a_condition_that_cannot_be_read_is_not_passed_over(prepared: Api)
     answer = await prepared.call("DELETE", PATH, if_match="5f0c-1")
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
     await prepared.done("GET", PATH)
+
+
+async def test_a_workspace_is_changed_only_by_whoever_saw_its_last_state(prepared: Api) -> None:
+    made = await prepared.call("PUT", PATH, BODY)
+    first = made.headers["etag"]
+    assert (await prepared.call("GET", PATH)).headers["etag"] == first
+    changed = await prepared.call("PUT", PATH, CHANGED, if_match=first)
+    assert changed.status_code == 200
+    second = changed.headers["etag"]
+    assert second != first
+    late = await prepared.call("PUT", PATH, BODY, if_match=first)
+    assert (late.status_code, late.json()["code"]) == (412, "precondition_failed")
+    assert second in late.json()["error"]
+    assert (await prepared.done("GET", PATH))["spec"]["description"] == "changed"
+    assert (await prepared.call("DELETE", PATH, if_match=first)).status_code == 412
+    assert (await prepared.call("DELETE", PATH, if_match=f'"x", {second}')).status_code == 204

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from tests.control.api import Api
+from tests.control.api import Api, add_member
 
 ORG = "/orgs/acme"
-LISTS = ["clusters", "workspaces", "clusters/c0/tokens", "api-keys", "events"]
+LISTS = ["clusters", "workspaces", "clusters/c0/tokens", "api-keys", "events", "members", "templates"]
 
 
 @pytest.fixture
@@ -16,6 +16,8 @@ async def filled(api: Api) -> Api:
         await api.done("PUT", f"{ORG}/workspaces/w{number}", {"spec": {"cluster": "c0"}})
         await api.done("POST", f"{ORG}/clusters/c0/tokens", {})
         await api.done("POST", f"{ORG}/api-keys", {"name": f"k{number}"})
+        await api.done("PUT", f"{ORG}/templates/acme/r{number}", {"spec": {"cluster": "c0"}})
+        await add_member(api, f"user{number}")
     return api
 
 

@@ -61,9 +61,7 @@ class Memberships:
             if identity is None:
                 return None
             if identity.login != user.login:
-                await self._database.write(
-                    users.put, provider="github", subject=user.subject, login=identity.login
-                )
+                await self._database.write(users.put, provider="github", subject=user.subject, login=identity.login)
             return identity.login
         return user.login  # no installation is left to ask through, and so none will say yes
 

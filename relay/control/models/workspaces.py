@@ -28,18 +28,26 @@ class Image(Request):
     """The tag to run (OCI distribution specification, section Pulling manifests)."""
 
 
-class Github(Request):
+Repository = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,39}/[A-Za-z0-9._-]{1,100}$")]
+Branch = Annotated[Line, Field(min_length=1, max_length=255)]
+Commit = Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,64}$")]
+
+
+class PullRequestGithub(Request):
+    """What of GitHub the workspace of a pull request shows; what the path says may be left out."""
+
+    repository: Repository | None = Field(None, examples=["acme/shop"])
+    """`owner/name`."""
+    branch: Branch | None = Field(None, examples=["feat"])
+    pull_request: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(None, examples=[42])
+    head_commit: Commit | None = Field(None, examples=["9fceb02d0ae598e95dc970b74767f19372d61af8"])
+
+
+class Github(PullRequestGithub):
     """Where on GitHub the workspace comes from."""
 
-    repository: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}$")] = Field(
-        examples=["acme/shop"]
-    )
+    repository: Repository = Field(examples=["acme/shop"])
     """`owner/name`."""
-    branch: Annotated[Line, Field(min_length=1, max_length=255)] | None = Field(None, examples=["feat"])
-    pull_request: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(None, examples=[42])
-    head_commit: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,64}$")] | None = Field(
-        None, examples=["9fceb02d0ae598e95dc970b74767f19372d61af8"]
-    )
 
 
 class Endpoint(Request):
@@ -74,8 +82,8 @@ LabelKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-
 LabelValue = Annotated[Line, Field(max_length=255)]
 
 
-class WorkspaceSpec(Request):
-    """What a workspace should be."""
+class PullRequestSpec(Request):
+    """What the workspace of a pull request should be."""
 
     cluster: Line = Field(examples=["c1"])
     """The cluster it lives in; it must exist."""
@@ -85,7 +93,7 @@ class WorkspaceSpec(Request):
     """For people and programs, to tell workspaces apart."""
     images: list[Image] = Field(default_factory=list)
     """What it runs in place of what the cluster runs."""
-    github: Github | None = None
+    github: PullRequestGithub | None = None
     """The pull request, or the branch, that it shows."""
     endpoints: list[Endpoint] = Field(default_factory=list)
     """What of it can be visited."""
@@ -95,7 +103,14 @@ class WorkspaceSpec(Request):
     """Without it, it lives until it is deleted."""
 
 
-_SPEC_EXAMPLE: dict[str, JsonValue] = {
+class WorkspaceSpec(PullRequestSpec):
+    """What a workspace should be."""
+
+    github: Github | None = None
+    """The pull request, or the branch, that it shows."""
+
+
+SPEC_EXAMPLE: dict[str, JsonValue] = {
     "cluster": "c1",
     "description": "checkout with vouchers",
     "labels": {"team": "shop"},
@@ -110,7 +125,7 @@ _SPEC_EXAMPLE: dict[str, JsonValue] = {
 class WorkspaceRequest(Request):
     """The body of a PUT."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"spec": _SPEC_EXAMPLE}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"spec": SPEC_EXAMPLE}]})
 
     spec: WorkspaceSpec
 
