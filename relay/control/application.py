@@ -1,8 +1,12 @@
 """The API as one ASGI application."""
 
-from fastapi import APIRouter, FastAPI
+import re
+from collections.abc import Iterator
+
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
+from starlette.routing import compile_path
 
 from relay import __version__
 from relay.control import (
@@ -21,8 +25,12 @@ from relay.control.openapi import DESCRIPTION, DocumentedApi
 from relay.control.rates import Rates
 from relay.control.services import Services
 
-PREFIX = "/api/v2"
-FIRST_PREFIX = "/api/v1"
+VERSIONS = {
+    "/api/v2": (orgs, clusters, tokens, workspaces, repository_templates, members, api_keys, events),
+    "/api/v1": (pull_requests,),
+}
+"""The resources below each prefix."""
+OPENAPI_PATH = "/api/v2/openapi.json"
 
 
 def make_api(services: Services) -> FastAPI:
@@ -32,7 +40,7 @@ def make_api(services: Services) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         servers=[{"url": "/", "description": "The API host of the relay that this document comes from."}],
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=OPENAPI_PATH,
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
@@ -44,12 +52,21 @@ def make_api(services: Services) -> FastAPI:
     add_error_handlers(app)
     app.add_middleware(AnswerUnexpected)
     app.add_middleware(AddHeaders)
-    api = APIRouter(prefix=PREFIX)
-    for module in (orgs, clusters, tokens, workspaces, repository_templates, members, api_keys, events):
-        api.include_router(module.router)
-    app.include_router(api)
-    app.include_router(pull_requests.router, prefix=FIRST_PREFIX)
+    for prefix, modules in VERSIONS.items():
+        for module in modules:
+            app.include_router(module.router, prefix=prefix)
+    app.state.places = list(_places())
     return app
+
+
+def _places() -> Iterator[tuple[re.Pattern[str], set[str]]]:
+    """The paths there are, each with its methods."""
+    yield re.compile(re.escape(OPENAPI_PATH) + "$"), {"GET"}
+    for prefix, modules in VERSIONS.items():
+        for module in modules:
+            for route in module.router.routes:
+                if isinstance(route, APIRoute):
+                    yield compile_path(prefix + route.path)[0], set(route.methods or ())
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -14,6 +14,8 @@ _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 # RFC 9110 section 5.6.1.2: a recipient takes empty elements of a list.
 _LIST = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _TAGS = re.compile(_TAG)
+_PATTERN = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
+"""The form that clients should send, for the OpenAPI document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +51,19 @@ def conditions_of(
     request: Request,
     _if_match: Annotated[
         str | None,
-        Header(alias="If-Match", description="Only if its ETag is one of these; `*`: only if it exists."),
+        Header(
+            alias="If-Match",
+            description="Only if its ETag is one of these; `*`: only if it exists.",
+            json_schema_extra={"pattern": _PATTERN},
+        ),
     ] = None,
     _if_none_match: Annotated[
         str | None,
-        Header(alias="If-None-Match", description="Only if its ETag is none of these; `*`: only if it does not exist."),
+        Header(
+            alias="If-None-Match",
+            description="Only if its ETag is none of these; `*`: only if it does not exist.",
+            json_schema_extra={"pattern": _PATTERN},
+        ),
     ] = None,
 ) -> Conditions:
     """The conditions of a request. Raises BadRequestError for headers that cannot be read."""

@@ -20,7 +20,7 @@ CHALLENGE = {"www-authenticate": 'ApiKey realm="signadot"'}
 """RFC 9110 section 11.6.1: a 401 says which scheme is wanted."""
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
-_PATH_IN_MESSAGE = re.compile(r"([A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)*): (.+)", re.DOTALL)
+_PATH_IN_MESSAGE = re.compile(r"([A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9_-]+)*): (.+)", re.DOTALL)
 _MESSAGES = {
     "missing": "is missing",
     "extra_forbidden": "is not a known field",
@@ -158,4 +158,13 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         message = str(error.detail)
     answer = error_answer(request, status, _CODES.get(status, "bad_request"), message)
     answer.headers.update(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        # RFC 9110 section 15.5.6: all of them; the framework names those of the first route that fits the path.
+        answer.headers["allow"] = ", ".join(sorted(_methods_at(request)))
     return answer
+
+
+def _methods_at(request: Request) -> set[str]:
+    path = request.scope["path"]
+    places: Iterable[tuple[re.Pattern[str], set[str]]] = request.app.state.places
+    return {method for pattern, methods in places for method in methods if pattern.match(path)}

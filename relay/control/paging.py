@@ -19,6 +19,7 @@ T = TypeVar("T")
 DEFAULT_LIMIT = 100
 MAX_LIMIT = MAX_PAGE - 1
 """One more is read than is shown, which tells whether there is a next page."""
+_CURSOR = "^[A-Za-z0-9_-]{21}[AQgw]$"  # 128 bits
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -42,7 +43,11 @@ class Paging:
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")] = DEFAULT_LIMIT,
         cursor: Annotated[
             str | None,
-            Query(description="Where to go on: `nextCursor` of the page before.", examples=["MDY0NGZlZTJkNGE0"]),
+            Query(
+                description="Where to go on: `nextCursor` of the page before.",
+                examples=["BkT-4tSkAAAA0fKjtMXW5w"],
+                json_schema_extra={"pattern": _CURSOR},
+            ),
         ] = None,
     ) -> None:
         """Raises InvalidError for a cursor that this API did not give out."""

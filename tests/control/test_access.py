@@ -116,6 +116,8 @@ async def test_errors_of_routing_have_the_same_shape(api: Api) -> None:
     wrong = await api.call("PATCH", "/orgs")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
     assert wrong.headers["allow"] == "GET"
+    several = await api.call("PATCH", f"{ORG}/clusters/c1")
+    assert several.headers["allow"] == "DELETE, GET, PUT"
 
 
 async def test_an_unexpected_failure_is_a_500_that_says_nothing_of_its_cause(
