@@ -12,20 +12,23 @@ import trio
 from certs import TUNNEL_ALPN, ReloadingContext
 from relay import config
 from relay.control import Services, make_api
+from relay.control.github import GithubClient, GithubService, Memberships, Urls
 from relay.dashboard import make_app
-from relay.errors import StoreUnavailableError
+from relay.errors import RelayError, StoreUnavailableError
+from relay.github_setup import load_github
 from relay.http1 import HeadLimits
 from relay.ingress import Admission, Hosts, Ingress, IngressLimits, Shared
 from relay.mux import CloseCode, Limits, ReceiveBudget
 from relay.operations import serve_operations
 from relay.routing import PreviewHost, print_preview_host
 from relay.setup import open_store
-from relay.store import Change, Database, Lookups, clusters, orgs
+from relay.store import Change, Database, Lookups, clusters, orgs, workspaces
 from relay.telemetry import Telemetry
 from relay.transport import ListenerLimits, TlsStream, listen, serve_tls
 from relay.tunnels import Registry, TunnelAcceptor
 
 CERTIFICATE_POLL_SECONDS = 5.0
+SWEEP_SECONDS = 30.0  # how late a workspace whose time is over is deleted
 SEEN_SECONDS = 60.0  # how precise a cluster's last-seen time is after a crash
 RETRY_WINDOW_SECONDS = 5.0  # agents come back spread over this: 5,000 of them are 1,000 TLS handshakes a second
 TUNNEL_DRAIN_SECONDS = 1.0  # visitors have had their time by then; this lets the last frames leave
@@ -76,6 +79,9 @@ class Relay:
             nursery.start_soon(self.telemetry.run)
             nursery.start_soon(parts.keep_records)
             nursery.start_soon(parts.watch_database)
+            nursery.start_soon(parts.sweep_workspaces)
+            if parts.github is not None:
+                nursery.start_soon(parts.github.run)
             await nursery.start(parts.ingress.run)
             nursery.start_soon(parts.serve_operations, operations)
             accepting = trio.CancelScope()
@@ -113,6 +119,10 @@ class Relay:
         preview = PreviewHost(endpoint=endpoint, workspace=workspace, org=org)
         return f"https://{print_preview_host(preview, self.settings.hosts.preview)}{self.port_suffix}/"
 
+    def dashboard_url(self, org: str, workspace: str) -> str:
+        """Where people see a workspace of an org."""
+        return f"https://{self.settings.hosts.app}{self.port_suffix}/orgs/{org}/workspaces/{workspace}"
+
     @property
     def port_suffix(self) -> str:
         """What follows a hostname in URLs."""
@@ -130,6 +140,7 @@ class _Parts:
         self._relay = relay
         self._database = database
         self._lookups = Lookups(database)
+        self.memberships: Memberships | None = None
         self._registry = Registry()
         database.subscribe(self._on_change)
         budget = ReceiveBudget(limits.receive_budget_bytes)
@@ -153,6 +164,7 @@ class _Parts:
             telemetry=relay.telemetry,
             memory_short=lambda: budget.is_short,
         )
+        self.github = self._make_github()
         self.ingress = Ingress(
             shared,
             api=make_api(
@@ -162,12 +174,30 @@ class _Parts:
                     cluster_status=self._registry.status,
                     preview_url=relay.preview_url,
                     requests_per_minute=limits.api_requests_per_minute,
-                )
+                ),
+                webhook=None if self.github is None else self.github.receiver,
             ),
             app=make_app(preview=hosts.preview + relay.port_suffix, api_url=f"https://{hosts.api}{relay.port_suffix}"),
             accept_tunnel=self._accept_websocket,
         )
         self._add_gauges(relay.telemetry)
+
+    def _make_github(self) -> GithubService | None:
+        app = load_github(self._settings)
+        if app is None:
+            return None
+        client = GithubClient(app)
+        self.memberships = Memberships(self._database, client)
+        service = GithubService(
+            database=self._database,
+            client=client,
+            secrets=app.webhook_secrets,
+            urls=Urls(preview=self._relay.preview_url, dashboard=self._relay.dashboard_url),
+            is_online=lambda cluster_id: self._registry.status(cluster_id).online,
+            attempts=self._settings.limits.delivery_attempts,
+        )
+        self._registry.on_online(service.cluster_came_online)
+        return service
 
     def _add_gauges(self, telemetry: Telemetry) -> None:
         registry = self._registry
@@ -238,6 +268,17 @@ class _Parts:
             log.warning("database_not_watched", problem=str(error))
 
         await self._database.watch(on_error=say)
+
+    async def sweep_workspaces(self) -> None:
+        """Deletes workspaces whose time to live is over; several processes may do it at once."""
+        while True:
+            try:
+                while await self._database.read(workspaces.has_expired):
+                    removed = await self._database.write(workspaces.remove_expired)
+                    log.info("workspaces_expired", count=removed)
+            except RelayError as error:
+                log.warning("workspaces_not_swept", problem=str(error))
+            await trio.sleep(SWEEP_SECONDS)
 
     async def keep_records(self) -> None:
         """Writes down now and then which credentials were used and which clusters were there."""

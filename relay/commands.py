@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,9 @@ from relay import __version__, config
 from relay.app import Relay
 from relay.demo.run import DemoOptions, run_demo
 from relay.errors import ConfigurationError, InvalidError, RelayError, leaves
+from relay.github_setup import Link, find_link, link_org, write_link
 from relay.setup import initialise, try_out
+from relay.store.rows import Transaction
 from relay.telemetry import configure_logging
 
 EXIT_FAILURE = 1
@@ -28,6 +31,14 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="The relay: routes authenticated requests for previews over tunnels that agents in clusters keep up.",
 )
+org_cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Organisations.")
+cli.add_typer(org_cli, name="org")
+GithubOrgOption = Annotated[
+    str | None, typer.Option("--github-org", help="The organisation or person on GitHub to link it to.")
+]
+AdminGithubOption = Annotated[
+    str | None, typer.Option("--admin-github", help="The login of a GitHub user who becomes an admin of it.")
+]
 ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration file.", show_default=False)]
 
 
@@ -65,16 +76,47 @@ def demo(
 @cli.command()
 def init(
     config_file: ConfigOption,
+    *,
     org: Annotated[str, typer.Option(help="The name of the first organisation.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    github_org: GithubOrgOption = None,
+    admin_github: AdminGithubOption = None,
 ) -> None:
     """Make the schema, the master key if absent, the organisation and its first admin API key."""
     settings = config.load(config_file, os.environ)
-    api_key = trio.run(initialise, settings, org)
+    api_key = trio.run(_initialise, settings, org, github_org, admin_github)
     if as_json:
         typer.echo(json.dumps({"org": org, "api_key": api_key}))
     else:
         typer.echo(f"Organisation {org} is ready. Its admin API key, shown only now:\n\n    {api_key}\n")
+
+
+async def _initialise(settings: config.Settings, org: str, github_org: str | None, admin_github: str | None) -> str:
+    if github_org is None:
+        if admin_github is not None:
+            raise ConfigurationError("--admin-github: needs --github-org, whose member they are")
+        return await initialise(settings, org)
+    link = await find_link(settings, github_org, admin=admin_github)
+    return await initialise(settings, org, more=partial(_write_link, link))
+
+
+def _write_link(link: Link, tx: Transaction, org_id: str) -> None:
+    write_link(tx, org_id, link)
+
+
+@org_cli.command("link")
+def link_to_github(
+    config_file: ConfigOption,
+    org: Annotated[str, typer.Option(help="The organisation.", show_default=False)],
+    github_org: Annotated[str, typer.Option(help="The organisation or person on GitHub.", show_default=False)],
+    admin_github: AdminGithubOption = None,
+) -> None:
+    """Link an organisation to an account on GitHub: its members may sign in, its pull requests count."""
+    settings = config.load(config_file, os.environ)
+    link = trio.run(partial(link_org, settings, org, github_org, admin=admin_github))
+    typer.echo(f"Organisation {org} is linked to the GitHub account {github_org}.")
+    if link.installation is None:
+        typer.echo("The GitHub App is not installed there yet.")
 
 
 @cli.command()

@@ -1,20 +1,25 @@
 """First-time set-up, and opening what it made."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from certs import CertificateError, server_context, write_file
 from relay import config
 from relay.auth import MasterKey, mint_master_key, parse_master_key
+from relay.control.github import load_app
 from relay.errors import ConfigurationError, ConflictError, StoreUnavailableError
 from relay.routing import require_name
 from relay.store import Database, orgs, upgrade
+from relay.store.rows import Transaction
 
 
-async def initialise(settings: config.Settings, org: str) -> str:
+async def initialise(
+    settings: config.Settings, org: str, *, more: Callable[[Transaction, str], None] | None = None
+) -> str:
     """Makes the master key if absent, the schema, and the org; gives the org's first admin API key.
 
-    Raises InvalidError for a bad name, and ConfigurationError, also when the org exists: its key was shown when it
-    was made.
+    `more` writes what else belongs to the new org, whose id it is given, in the same transaction. Raises InvalidError
+    for a bad name, and ConfigurationError, also when the org exists: its key was shown when it was made.
     """
     require_name(org, field="org")
     path = settings.keys.master
@@ -24,18 +29,29 @@ async def initialise(settings: config.Settings, org: str) -> str:
     database = Database.open(settings.store.url, load_master_key(path), create=True)
     try:
         upgrade(database)
-        _, _, api_key = await database.write(orgs.create_with_admin_key, org)
-    except ConflictError as error:
-        raise ConfigurationError(f"{error}; more keys are made by `signadot apikey create`") from error
+        api_key = await database.write(_create, org, more)
     finally:
         database.close()
     return api_key
 
 
+def _create(tx: Transaction, name: str, more: Callable[[Transaction, str], None] | None) -> str:
+    try:
+        org, _, api_key = orgs.create_with_admin_key(tx, name)
+    except ConflictError as error:
+        raise ConfigurationError(f"{error}; more keys are made by `signadot apikey create`") from error
+    try:
+        if more is not None:
+            more(tx, org.id)
+    except ConflictError as error:
+        raise ConfigurationError(str(error)) from error
+    return api_key
+
+
 def try_out(settings: config.Settings) -> list[str]:
-    """Problems that only using the certificate, the master key and the database shows; empty when all is well."""
+    """Problems that only using the files and the database shows; empty when all is well."""
     problems = []
-    for attempt in (_try_certificate, _try_store):
+    for attempt in (_try_certificate, _try_store, _try_github):
         try:
             attempt(settings)
         except (CertificateError, ConfigurationError, StoreUnavailableError) as error:
@@ -45,6 +61,11 @@ def try_out(settings: config.Settings) -> list[str]:
 
 def _try_certificate(settings: config.Settings) -> None:
     server_context(settings.tls.certificate, settings.tls.key)
+
+
+def _try_github(settings: config.Settings) -> None:
+    if settings.github is not None:
+        load_app(settings.github)
 
 
 def _try_store(settings: config.Settings) -> None:

@@ -14,6 +14,7 @@ ROOTS = {
     "relay.__main__",
     "relay.config",
     "relay.demo",
+    "relay.github_setup",
     "relay.commands",
     "relay.operations",
     "relay.setup",

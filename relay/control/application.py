@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
-from starlette.routing import compile_path
+from starlette.routing import Route, compile_path
 
 from relay import __version__
 from relay.control import (
@@ -21,6 +21,8 @@ from relay.control import (
     workspaces,
 )
 from relay.control.errors import AddHeaders, AnswerUnexpected, add_error_handlers
+from relay.control.github.receiver import PATH as WEBHOOK_PATH
+from relay.control.github.receiver import WebhookReceiver
 from relay.control.openapi import DESCRIPTION, DocumentedApi
 from relay.control.rates import Rates
 from relay.control.services import Services
@@ -33,8 +35,11 @@ VERSIONS = {
 OPENAPI_PATH = "/api/v2/openapi.json"
 
 
-def make_api(services: Services) -> FastAPI:
-    """The REST API below /api/v2 and /api/v1. Call it as ASGI application; it needs no lifespan."""
+def make_api(services: Services, *, webhook: WebhookReceiver | None = None) -> FastAPI:
+    """The REST API below /api/v2 and /api/v1. Call it as ASGI application; it needs no lifespan.
+
+    `webhook`: takes GitHub's deliveries; without one there is nothing at its path.
+    """
     app = DocumentedApi(
         title="Signadot relay",
         version=__version__,
@@ -56,6 +61,9 @@ def make_api(services: Services) -> FastAPI:
         for module in modules:
             app.include_router(module.router, prefix=prefix)
     app.state.places = list(_places())
+    if webhook is not None:
+        app.router.routes.append(Route(WEBHOOK_PATH, webhook, methods=["POST"], include_in_schema=False))
+        app.state.places.append((compile_path(WEBHOOK_PATH)[0], {"POST"}))
     return app
 
 

@@ -49,6 +49,7 @@ class Registry:
         self._identities: dict[Tunnel, AgentIdentity] = {}
         # A login may be looked up at the moment its token is revoked; ids are never used again.
         self._revoked: set[str] = set()
+        self._online: list[Callable[[str], None]] = []
 
     def __len__(self) -> int:
         return len(self._identities)
@@ -66,6 +67,10 @@ class Registry:
         """Over all tunnels."""
         return sum(tunnel.open_streams for tunnel in self._identities)
 
+    def on_online(self, callback: Callable[[str], None]) -> None:
+        """Calls `callback` with the id of each cluster whose first tunnel comes; it must not block or raise."""
+        self._online.append(callback)
+
     def identity(self, tunnel: Tunnel) -> AgentIdentity | None:
         """Whose tunnel it is; None once it is removed."""
         return self._identities.get(tunnel)
@@ -73,7 +78,8 @@ class Registry:
     def add(self, tunnel: Tunnel, identity: AgentIdentity) -> None:
         """Registers a tunnel. An older one of the same agent process takes no new streams from now on."""
         cluster = self._clusters.setdefault(identity.cluster_id, _Cluster())
-        if not cluster.tunnels:
+        comes_online = not cluster.tunnels
+        if comes_online:
             cluster.since = self._clock()
         instance = None if tunnel.hello is None else tunnel.hello.instance_id
         for older in tuple(cluster.tunnels):
@@ -83,6 +89,9 @@ class Registry:
                 older.goaway(CloseCode.REPLACED, "the same agent has logged in again")
         cluster.tunnels.append(tunnel)
         self._identities[tunnel] = identity
+        if comes_online:
+            for callback in self._online:
+                callback(identity.cluster_id)
 
     def remove(self, tunnel: Tunnel) -> None:
         """Forgets a tunnel that has ended; one that is not registered is fine."""

@@ -44,7 +44,7 @@ async def test_putting_again_keeps_id_routing_key_and_creation(database: Databas
     changed = replace(SPEC, images=SPEC.images[:1], endpoints=SPEC.endpoints[1:], github=None, ttl=None)
     after, created = await database.write(workspaces.put, seeded.org_id, "pr-42", changed)
     assert not created
-    assert after == replace(before, spec=changed, updated_at=clock.now)
+    assert after == replace(before, spec=changed, updated_at=clock.now, revision=2, expires_at=None)
 
 
 async def test_two_orgs_may_use_one_name_and_do_not_see_each_other(database: Database) -> None:

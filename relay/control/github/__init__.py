@@ -4,6 +4,7 @@ from relay.control.github.client import GithubClient
 from relay.control.github.errors import GithubRefusedError, InstallationGoneError
 from relay.control.github.memberships import Memberships
 from relay.control.github.receiver import WebhookReceiver
+from relay.control.github.sayings import Urls
 from relay.control.github.service import GithubService
 from relay.control.github.settings import GithubApp, load_app
 
@@ -14,6 +15,7 @@ __all__ = [
     "GithubService",
     "InstallationGoneError",
     "Memberships",
+    "Urls",
     "WebhookReceiver",
     "load_app",
 ]

@@ -101,9 +101,13 @@ class GithubClient:
         answer = await self._as_installation(installation_id, "GET", f"/user/{user_id}")
         return _identity(answer, f"the user {user_id}")
 
-    async def user_named(self, name: str, *, installation_id: int) -> GithubIdentity | None:
-        """The user who goes by that name now; None when there is none."""
-        answer = await self._as_installation(installation_id, "GET", f"/users/{_escaped(name)}")
+    async def user_named(self, name: str, *, installation_id: int | None) -> GithubIdentity | None:
+        """The user who goes by that name now; None when there is none. Without an installation, as anybody may ask."""
+        path = f"/users/{_escaped(name)}"
+        if installation_id is None:
+            answer = await self._requests.send("GET", f"{self._app.api_url}{path}")
+        else:
+            answer = await self._as_installation(installation_id, "GET", path)
         return _identity(answer, f"the user {name!r}")
 
     async def pull_request(self, installation_id: int, repository: str, number: int) -> PullRequest | None:

@@ -57,6 +57,7 @@ class GithubService:
         self.receiver = WebhookReceiver(database, secrets, on_queued=self.worker.wake)
         self.sender = StatusSender(database, client, clock=clock, random_number=random_number)
         self.keeper = StatusKeeper(database, is_online=is_online, urls=urls, on_said=self.sender.wake)
+        self._linked = trio.Event()
         database.subscribe(self._heard)
 
     def cluster_came_online(self, cluster_id: str) -> None:
@@ -77,6 +78,8 @@ class GithubService:
 
     def _heard(self, change: Change) -> None:
         self.keeper.heard(change)
+        if change.kind == "org":
+            self._linked.set()  # perhaps it was linked to an account just now
 
     async def _work(self, hint: Hint, delivery: Delivery) -> str:
         if isinstance(hint, PullRequestHint):
@@ -88,9 +91,11 @@ class GithubService:
 
     async def _keep_house(self) -> None:
         while True:
+            self._linked = trio.Event()
             try:
                 await self.installing.bring_all_up_to_date()
                 await self._database.write(deliveries.sweep)
             except RelayError as error:
                 log.warning("github_not_swept", problem=error.code)
-            await trio.sleep(SYNC_SECONDS)
+            with trio.move_on_after(SYNC_SECONDS):
+                await self._linked.wait()

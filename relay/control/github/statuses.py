@@ -110,8 +110,11 @@ class StatusKeeper:
             await self._look(page)
 
     async def _look(self, page: Sequence[Workspace]) -> None:
-        found = [workspace for workspace in page if workspace.spec.github is not None]
-        if found and await self._database.write(_say_all, found, self._is_online, self._urls):
+        found: Sequence[Workspace] = [workspace for workspace in page if workspace.spec.github is not None]
+        if not found:
+            return
+        said = await self._database.write(_say_all, found, self._is_online, self._urls)
+        if said:
             self._on_said()
 
 
