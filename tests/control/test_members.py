@@ -1,6 +1,7 @@
 import pytest
 
 from relay.auth import Role
+from relay.store import Actor, clusters
 from tests.control.api import Api, add_member
 
 ORG = "/orgs/acme"
@@ -44,3 +45,12 @@ async def test_a_role_that_does_not_exist_is_refused(api: Api) -> None:
     await add_member(api, "ada")
     answer = await api.call("PUT", f"{ORG}/members/ada", {"role": "owner"})
     assert (answer.status_code, answer.json()["problems"][0]["path"]) == (422, "role")
+
+
+async def test_what_somebody_who_signed_in_did_is_shown_with_their_name(api: Api) -> None:
+    await add_member(api, "ada")
+    org_id = (await api.principal_org()).org_id
+    actor = Actor(kind="login", id="0" * 32, name="ada")
+    await api.database.write(clusters.put, org_id, "c9", actor=actor)
+    event = (await api.done("GET", f"{ORG}/events?limit=1"))["items"][0]
+    assert event["credential"] == {"kind": "login", "id": "0" * 32, "lastFour": "", "name": "ada"}
