@@ -197,7 +197,7 @@ class _Parts:
                     lookups=self._lookups,
                     cluster_status=self._registry.status,
                     preview_url=relay.preview_url,
-                    disconnect_token=self._disconnect,
+                    requests_per_minute=limits.api_requests_per_minute,
                 ),
                 webhook=None if self.github is None else self.github.receiver,
             ),
@@ -250,9 +250,6 @@ class _Parts:
 
     async def _refresh_cookie_keys(self) -> None:
         await self._database.refresh_keys()
-
-    def _disconnect(self, token_id: str) -> None:
-        self._registry.close_by_token(token_id)
 
     async def accept(self, listeners: list[socket.socket], scope: trio.CancelScope) -> None:
         """Accepts visitors and agents until `scope` is cancelled; connections that are open go on."""

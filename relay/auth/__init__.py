@@ -21,6 +21,7 @@ from relay.auth.pkce import (
 from relay.auth.policy import Action, Membership, Principal, PrincipalKind, Role, permits, require
 from relay.auth.preview_cookies import PURPOSE as PREVIEW_COOKIE
 from relay.auth.preview_cookies import PreviewCookies, PreviewNote, Unreadable
+from relay.auth.rate import Allowance, RateLimiter
 from relay.auth.sealing import Sealer, UnsealError
 from relay.auth.tokens import Token, TokenKind, keyed_hash, mint, parse
 from relay.auth.webhooks import sign_webhook, verify_webhook
@@ -29,12 +30,14 @@ from relay.auth.wrapping import unwrap, wrap
 __all__ = [
     "PREVIEW_COOKIE",
     "Action",
+    "Allowance",
     "MasterKey",
     "Membership",
     "PreviewCookies",
     "PreviewNote",
     "Principal",
     "PrincipalKind",
+    "RateLimiter",
     "Role",
     "Sealer",
     "SealingKey",

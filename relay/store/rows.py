@@ -15,8 +15,8 @@ from relay.store.schema import events
 
 DELETE = "delete"
 """The action of an event after which the record is gone."""
-MAX_PAGE = 1000
-"""Longest page of a list: bounds the memory and the time of one read transaction."""
+MAX_PAGE = 1001
+"""Longest page, bounding memory and time of a read transaction: what the API shows, and one that tells of more."""
 
 
 @dataclass(slots=True, kw_only=True)
