@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from relay.auth import MasterKey
 from relay.errors import ConfigurationError, ConflictError, StoreUnavailableError
+from relay.store.engines.deadlines import Guard
 
 CONNECTIONS = 5
 """Four readers and the writer; see `relay.store.database`."""
@@ -83,9 +84,10 @@ class Backend(ABC):
         """
         connection: Connection | None = None
         committing = False
+        seconds = self.query_seconds if seconds is None else seconds
+        guard: Guard | None = None
         try:
-            seconds = self.query_seconds if seconds is None else seconds
-            with self._in_time(seconds):
+            with self._in_time(seconds) as guard:
                 connection = self._start(writes=writes, seconds=seconds)
                 try:
                     yield connection
@@ -99,8 +101,10 @@ class Backend(ABC):
         except PoolTimeoutError as error:
             raise StoreUnavailableError("the database does not answer: all connections are in use") from error
         except DBAPIError as error:
+            expired = guard is not None and guard.expired
+            problem = f"the database does not answer within {seconds:.1f} s" if expired else self.explain(error)
             unknown = "; it is not known whether the change was made" if committing and self._is_lost(error) else ""
-            raise StoreUnavailableError(self.explain(error) + unknown) from self._cause(error)
+            raise StoreUnavailableError(problem + unknown) from self._cause(error)
         finally:
             if connection is not None:
                 connection.close()
@@ -115,8 +119,8 @@ class Backend(ABC):
             raise
         return connection
 
-    def _in_time(self, seconds: float) -> AbstractContextManager[object]:
-        """Ends what waits for the database in this thread after `seconds`."""
+    def _in_time(self, seconds: float) -> AbstractContextManager[Guard | None]:
+        """A guard where there is something to end: ends what waits for the database in this thread after `seconds`."""
         del seconds
         return nullcontext()
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from relay.auth import MasterKey
 from relay.errors import StoreUnavailableError
 from relay.store.engines.backend import CONNECTIONS, SECONDS, WRITES, Backend, BackendOptions, Facts, Listener
-from relay.store.engines.deadlines import Deadlines
+from relay.store.engines.deadlines import Deadlines, Guard
 from relay.store.engines.postgres_errors import explain, explain_at_start
 from relay.store.engines.postgres_url import POSTGRES_PREFIX, connection_parameters, read_password
 
@@ -88,7 +88,7 @@ class PostgresBackend(Backend):
         if not connection.closed:
             self._deadlines.watch(connection.fileno())
 
-    def _in_time(self, seconds: float) -> AbstractContextManager[object]:
+    def _in_time(self, seconds: float) -> AbstractContextManager[Guard | None]:
         return self._deadlines.within(seconds)
 
     def _start(self, *, writes: bool, seconds: float) -> Connection:
@@ -113,9 +113,6 @@ class PostgresBackend(Backend):
 
     def explain(self, error: DBAPIError) -> str:
         """See `Backend`."""
-        guard = self._deadlines.current
-        if guard is not None and guard.expired:
-            return f"the database does not answer within {self.query_seconds:g} s"
         return explain(error.orig)
 
     def _cause(self, error: DBAPIError) -> DBAPIError | None:

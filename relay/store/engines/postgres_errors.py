@@ -25,7 +25,20 @@ _MISTAKES = {
     "3D000": "there is no such database on the server",
 }
 """What no waiting puts right."""
-_CERTIFICATE_SIGNS = ("certificate", "SSL", "sslmode")
+_SIGNS = (
+    ("password authentication failed", _MISTAKES["28P01"]),
+    ("no password supplied", "the server asks for a password, and store.password_file is not set"),
+    ("pg_hba.conf", _MISTAKES["28000"]),
+    ('" does not exist', "the server has no such user or no such database"),
+    ("verify failed", "the server's certificate is not of sslrootcert: certificate verify failed"),
+    (
+        "does not match host name",
+        "the server's certificate is for another name: it does not match host name in the URL",
+    ),
+    ("does not support SSL", "the server does not support TLS"),
+    ("certificate", "the server and we do not accept each other's certificates"),
+)
+"""What no waiting puts right, when it is libpq that says it: refused connections come without SQLSTATE."""
 _MOST_CHARACTERS = 300
 
 
@@ -47,8 +60,10 @@ def explain_at_start(error: StoreUnavailableError) -> RelayError:
     state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
     if state in _MISTAKES:
         return ConfigurationError(f"store.url: {_MISTAKES[state]}")
-    if state is None and any(sign in str(cause) for sign in _CERTIFICATE_SIGNS):
-        return ConfigurationError(f"store.url: {_first_line(str(cause))}")
+    if state is None:
+        for sign, sentence in _SIGNS:
+            if sign in str(cause):
+                return ConfigurationError(f"store.url: {sentence}")
     return error
 
 
