@@ -1,9 +1,11 @@
 """The composition root: builds the parts of one relay process, wires them, and owns their nursery."""
 
 import gc
+import itertools
 import secrets
 import signal
 import socket
+from collections.abc import Sequence
 from typing import TextIO
 
 import structlog
@@ -11,18 +13,19 @@ import trio
 
 from certs import TUNNEL_ALPN, ReloadingContext
 from relay import config
+from relay.auth import PREVIEW_COOKIE
 from relay.control import Services, make_api
 from relay.control.github import GithubClient, GithubService, Memberships, Urls
 from relay.dashboard import make_app
-from relay.errors import RelayError, StoreUnavailableError
+from relay.errors import ConflictError, RelayError, StoreUnavailableError
 from relay.github_setup import load_github
 from relay.http1 import HeadLimits
-from relay.ingress import Admission, Hosts, Ingress, IngressLimits, Shared
+from relay.ingress import Admission, CookieKeys, Hosts, Ingress, IngressLimits, PreviewLogins, Shared
 from relay.mux import CloseCode, Limits, ReceiveBudget
 from relay.operations import serve_operations
 from relay.routing import PreviewHost, print_preview_host
 from relay.setup import open_store
-from relay.store import Change, Database, Lookups, clusters, orgs, workspaces
+from relay.store import Change, Database, LoginLookups, Lookups, clusters, logins, orgs, workspaces
 from relay.telemetry import Telemetry
 from relay.transport import ListenerLimits, TlsStream, listen, serve_tls
 from relay.tunnels import Registry, TunnelAcceptor
@@ -30,6 +33,9 @@ from relay.tunnels import Registry, TunnelAcceptor
 CERTIFICATE_POLL_SECONDS = 5.0
 SWEEP_SECONDS = 30.0  # how late a workspace whose time is over is deleted
 SEEN_SECONDS = 60.0  # how precise a cluster's last-seen time is after a crash
+SWEEP_MINUTES = 5  # what has run out counts for nothing anyway; this keeps the tables small
+# Of the time between two looks at a membership this much passes on the connections, the rest in the look-ups' memory.
+DECISION_SHARE = 0.2
 RETRY_WINDOW_SECONDS = 5.0  # agents come back spread over this: 5,000 of them are 1,000 TLS handshakes a second
 TUNNEL_DRAIN_SECONDS = 1.0  # visitors have had their time by then; this lets the last frames leave
 HTTPS_PORT = 443
@@ -141,6 +147,19 @@ class _Parts:
         self._database = database
         self._lookups = Lookups(database)
         self.memberships: Memberships | None = None
+        self._logins = LoginLookups(
+            database,
+            recheck=self._recheck if settings.github is not None else None,
+            check_seconds=limits.membership_check_seconds * (1 - DECISION_SHARE),
+            grace_seconds=limits.membership_grace_seconds,
+        )
+        self._preview_logins = PreviewLogins(
+            self._logins,
+            CookieKeys(keys=self._cookie_keys, refresh=self._refresh_cookie_keys),
+            app_url=f"https://{hosts.app}{relay.port_suffix}",
+            port_suffix=relay.port_suffix,
+            seconds=limits.preview_login_seconds,
+        )
         self._registry = Registry()
         database.subscribe(self._on_change)
         budget = ReceiveBudget(limits.receive_budget_bytes)
@@ -159,7 +178,12 @@ class _Parts:
         shared = Shared(
             hosts=Hosts(preview=hosts.preview, api=hosts.api, app=hosts.app, tunnel=hosts.tunnel, proxy=hosts.proxy),
             limits=_ingress_limits(limits),
-            admission=Admission(self._lookups, hosts.preview),
+            admission=Admission(
+                self._lookups,
+                hosts.preview,
+                self._preview_logins,
+                login_seconds=limits.membership_check_seconds * DECISION_SHARE,
+            ),
             tunnels=self._registry,
             telemetry=relay.telemetry,
             memory_short=lambda: budget.is_short,
@@ -173,7 +197,7 @@ class _Parts:
                     lookups=self._lookups,
                     cluster_status=self._registry.status,
                     preview_url=relay.preview_url,
-                    disconnect_token=self._disconnect,
+                    requests_per_minute=limits.api_requests_per_minute,
                 ),
                 webhook=None if self.github is None else self.github.receiver,
             ),
@@ -212,9 +236,20 @@ class _Parts:
         """Ends the tunnels of a token that was revoked, by this process or by another one on the same database."""
         if change.kind == "cluster_token" and change.deleted:
             self._registry.close_by_token(change.id)
+        elif change.kind == "keys":
+            self._preview_logins.rekey()
 
-    def _disconnect(self, token_id: str) -> None:
-        self._registry.close_by_token(token_id)
+    async def _recheck(self, user_id: str) -> None:
+        """Asks GitHub where a user belongs."""
+        if self.memberships is not None:
+            await self.memberships.refresh(user_id)
+
+    def _cookie_keys(self) -> Sequence[tuple[str, bytes]]:
+        """The keys of preview cookies: every process on one database has the same."""
+        return self._database.sealer.derive(PREVIEW_COOKIE)
+
+    async def _refresh_cookie_keys(self) -> None:
+        await self._database.refresh_keys()
 
     async def accept(self, listeners: list[socket.socket], scope: trio.CancelScope) -> None:
         """Accepts visitors and agents until `scope` is cancelled; connections that are open go on."""
@@ -284,14 +319,23 @@ class _Parts:
             await trio.sleep(SWEEP_SECONDS)
 
     async def keep_records(self) -> None:
-        """Writes down now and then which credentials were used and which clusters were there."""
-        while True:
+        """Writes down now and then which credentials were used and which clusters were there; removes what is over."""
+        for minutes in itertools.count(1):
             await trio.sleep(SEEN_SECONDS)
             await self._record()
+            if minutes % SWEEP_MINUTES == 0:
+                await self._sweep()
+
+    async def _sweep(self) -> None:
+        try:
+            await self._database.write(logins.sweep)
+        except (StoreUnavailableError, ConflictError) as error:
+            log.warning("logins_not_swept", problem=str(error))
 
     async def _record(self) -> None:
         try:
             await self._lookups.record_usage()
+            await self._logins.record_usage()
             identities = [self._registry.identity(tunnel) for tunnel in self._registry]
             online = {identity.cluster_id for identity in identities if identity is not None}
             await self._database.write(clusters.record_seen, online)

@@ -2,18 +2,20 @@
 
 from relay.http1.answers import error_answer, response_head, wants_html
 from relay.http1.body import BodyReader, BodyWriter, visitor_framing
+from relay.http1.cookies import read_own_cookie
 from relay.http1.forward import forward_request_head, forward_response_head
 from relay.http1.framing import CHUNKED, NO_BODY, UNTIL_CLOSE, Framing, FramingKind
 from relay.http1.limits import HeadLimits
-from relay.http1.names import OWN_COOKIE
+from relay.http1.names import NONCE_COOKIE, PREVIEW_COOKIE
 from relay.http1.request import Form, RequestHead, read_request_head
 from relay.http1.response import ResponseHead, read_response_head
 from relay.http1.routing_headers import has_traceparent, merge_routing_headers
 
 __all__ = [
     "CHUNKED",
+    "NONCE_COOKIE",
     "NO_BODY",
-    "OWN_COOKIE",
+    "PREVIEW_COOKIE",
     "UNTIL_CLOSE",
     "BodyReader",
     "BodyWriter",
@@ -28,6 +30,7 @@ __all__ = [
     "forward_response_head",
     "has_traceparent",
     "merge_routing_headers",
+    "read_own_cookie",
     "read_request_head",
     "read_response_head",
     "response_head",

@@ -44,12 +44,14 @@ def error_answer(
     keep_alive: bool,
     head_only: bool = False,
     extra_headers: Iterable[tuple[bytes, bytes]] = (),
+    link: tuple[str, str] | None = None,
 ) -> bytes:
     """A complete error answer: `{"code", "error", "requestId"}`, or a page that says the same.
 
     `head_only` leaves the body out (answers to HEAD) but keeps its length. `extra_headers` must be valid already.
+    `link` (URL, text) is what the page offers to go on with.
     """
-    body = _page(status, code, message, request_id) if html else _document(code, message, request_id)
+    body = _page(status, code, message, request_id, link=link) if html else _document(code, message, request_id)
     headers = [
         *(_HTML_HEADERS if html else _JSON_HEADERS),
         (b"content-length", b"%d" % len(body)),
@@ -90,13 +92,16 @@ def _document(code: str, message: str, request_id: str) -> bytes:
     return json.dumps({"code": code, "error": message, "requestId": request_id}).encode() + b"\n"
 
 
-def _page(status: int, code: str, message: str, request_id: str) -> bytes:
+def _page(status: int, code: str, message: str, request_id: str, *, link: tuple[str, str] | None) -> bytes:
+    way_on = ""
+    if link is not None:
+        way_on = f'<p><a href="{html_text.escape(link[0])}">{html_text.escape(link[1])}</a></p>\n'
     title = html_text.escape(f"{status} {phrase(status)}".strip())
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
-        f"<p>{html_text.escape(message)}</p>\n"
+        f"<p>{html_text.escape(message)}</p>\n{way_on}"
         f"<p><small>{html_text.escape(code)}, request {html_text.escape(request_id)}</small></p>\n"
         "</main>\n</body>\n</html>\n"
     ).encode()

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 
 from relay.http1.body import visitor_framing
-from relay.http1.cookies import may_set_cookie, strip_cookie
+from relay.http1.cookies import may_set_cookie, strip_own_cookies
 from relay.http1.fields import HOP_BY_HOP, NO_NAMES, Headers, split_list, values_of
 from relay.http1.framing import Framing, FramingKind
-from relay.http1.names import MERGED, OUR_PREFIXES, OURS, OWN_COOKIE
+from relay.http1.names import MERGED, OUR_PREFIXES, OURS
 from relay.http1.request import RequestHead
 from relay.http1.response import ResponseHead
 
@@ -21,7 +21,6 @@ def forward_request_head(
     *,
     host: bytes,
     set_headers: bytes = b"",
-    own_cookie: bytes = OWN_COOKIE,
     drop_names: Collection[bytes] = NO_NAMES,
 ) -> bytes:
     """The head as a target gets it.
@@ -32,7 +31,7 @@ def forward_request_head(
     """
     headers = head.headers
     if b"cookie" in head.fields:
-        headers = strip_cookie(headers, own_cookie)
+        headers = strip_own_cookies(headers)
     dropped = _NOT_FROM_VISITORS
     if head.connection_names or drop_names:
         dropped = dropped.union(head.connection_names, drop_names)
@@ -77,7 +76,6 @@ def forward_response_head(
     request: RequestHead,
     keep_alive: bool,
     set_headers: bytes = b"",
-    own_cookie: bytes = OWN_COOKIE,
 ) -> bytes:
     """The head as the visitor gets it, with the framing that `visitor_framing` gives.
 
@@ -91,18 +89,14 @@ def forward_response_head(
         dropped = dropped.union(head.connection_names)
     headers = head.headers
     if b"set-cookie" in head.fields:
-        headers = _allowed_cookies(headers, own_cookie, request.host)
+        headers = _allowed_cookies(headers, request.host)
     lines = b"".join([name + b": " + value + b"\r\n" for name, value in headers if name not in dropped])
     ending = _response_framing(head, request) + _response_connection(head, request, keep_alive=keep_alive)
     return b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason) + lines + set_headers + ending + b"\r\n"
 
 
-def _allowed_cookies(headers: Headers, own_cookie: bytes, host: str) -> Headers:
-    return [
-        (name, value)
-        for name, value in headers
-        if name != b"set-cookie" or may_set_cookie(value, own_cookie=own_cookie, host=host)
-    ]
+def _allowed_cookies(headers: Headers, host: str) -> Headers:
+    return [(name, value) for name, value in headers if name != b"set-cookie" or may_set_cookie(value, host=host)]
 
 
 def _response_framing(head: ResponseHead, request: RequestHead) -> bytes:

@@ -14,8 +14,12 @@ OUR_PREFIXES = (b"x-forwarded-", b"signadot-")
 MERGED = frozenset({b"baggage", b"tracestate"})
 """Headers of W3C Trace Context that carry the visitor's entries beside ours."""
 
-OWN_COOKIE = b"__Host-sd-preview"
+PREVIEW_COOKIE = b"__Host-sd-preview"
 """The cookie of a browser's login at one preview host."""
+NONCE_COOKIE = b"__Host-sd-nonce"
+"""The cookie that ties a sign-in to the browser that began it, on the preview host where it began."""
+OWN_COOKIES = frozenset({PREVIEW_COOKIE, NONCE_COOKIE, b"__Host-sd-login", b"__Host-sd-oauth"})
+"""All cookies of the relay's own; the last two belong to the app host."""
 
 # Connection may name what concerns this hop only. A request that names one of these wants something removed on which
 # the target, or we, decide about it.

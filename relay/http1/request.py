@@ -86,6 +86,16 @@ class RequestHead(NamedTuple):
         return self.fields.get(name)
 
     @property
+    def cookies(self) -> tuple[bytes, ...]:
+        """The values of all Cookie lines, in order."""
+        first = self.fields.get(b"cookie")
+        if first is None:
+            return ()
+        if len(self.fields) == len(self.headers):  # no header is there twice
+            return (first,)
+        return tuple(values_of(self.headers, b"cookie"))
+
+    @property
     def has_body(self) -> bool:
         """Whether body bytes may follow the head."""
         return self.framing.kind is not FramingKind.NONE

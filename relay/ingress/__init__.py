@@ -2,7 +2,17 @@
 
 from relay.ingress.admission import Admission
 from relay.ingress.connection import Shared, VisitorConnection
+from relay.ingress.login import CookieKeys, PreviewLogins
 from relay.ingress.server import Ingress
 from relay.ingress.settings import Hosts, IngressLimits
 
-__all__ = ["Admission", "Hosts", "Ingress", "IngressLimits", "Shared", "VisitorConnection"]
+__all__ = [
+    "Admission",
+    "CookieKeys",
+    "Hosts",
+    "Ingress",
+    "IngressLimits",
+    "PreviewLogins",
+    "Shared",
+    "VisitorConnection",
+]

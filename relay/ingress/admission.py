@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from relay.auth import Action, Membership, Principal, permits
+from relay.auth import Action, Membership, Principal, PrincipalKind, permits
 from relay.errors import ClusterOfflineError, ForbiddenError, NotFoundError, UnauthenticatedError
 from relay.http1 import RequestHead
+from relay.ingress.ambient import check_cookie, check_key, is_navigation, is_preflight
+from relay.ingress.errors import SignInNeededError
 from relay.ingress.headers import target_host
+from relay.ingress.login import PreviewLogins, Session
 from relay.ingress.pool import PoolKey
 from relay.ingress.settings import ClusterStatus
 from relay.routing import PreviewHost, Route, RouteTable, parse_preview_host
@@ -14,7 +17,6 @@ from relay.store import Cluster, Org
 
 API_KEY_HEADER = b"signadot-api-key"
 ADMITTED_SECONDS = 60.0  # a key in use is noted in the store at least this often
-SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})  # RFC 9110 9.2.1
 
 
 class Directory(Protocol):
@@ -51,7 +53,10 @@ class Admitted:
     principal: Principal | None
     """None for a public endpoint."""
     api_key: bytes | None
-    """The credential that opened the route; None where it is open without, and then every request is decided anew."""
+    """The API key that opened the route; None where it was none."""
+    cookies: tuple[bytes, ...]
+    """The Cookie lines whose login opened the route; empty where it was none. With neither, every request is decided
+    anew."""
     host: str
     generation: int
     """Of the directory, when the decision began; any change makes it count for nothing."""
@@ -60,52 +65,102 @@ class Admitted:
     pool_key: PoolKey
     target_host: bytes | None
     """Host as the target sees it; None for the visitor's own."""
+    set_cookie: bytes = b""
+    """A header line for the answers, with a fresh cookie; mostly empty."""
 
     def covers(self, head: RequestHead, generation: int, now: float) -> bool:
         """Whether a further request of the same connection is admitted by this decision."""
         return (
-            self.api_key is not None
-            and head.fields.get(API_KEY_HEADER) == self.api_key
+            self._has_credential_of(head)
             and head.host == self.host
             and self.generation == generation
             and now < self.until
         )
 
+    def _has_credential_of(self, head: RequestHead) -> bool:
+        key = head.fields.get(API_KEY_HEADER)
+        if key is not None:
+            return key == self.api_key
+        return bool(self.cookies) and head.cookies == self.cookies
+
+    def check(self, head: RequestHead) -> None:
+        """Raises ForbiddenError where another page sends a request that this decision covers."""
+        if self.cookies:
+            check_cookie(head, self.route)
+        else:
+            check_key(head, self.route)
+
 
 class Admission:
-    """Decides about preview requests and CONNECT."""
+    """Decides about preview requests and CONNECT.
 
-    def __init__(self, directory: Directory, preview_domain: str) -> None:
+    Args:
+        directory: look-ups of keys, routes and clusters.
+        preview_domain: previews are one label below it.
+        logins: who is behind a browser's cookie.
+        login_seconds: how long a decision about a login may hold on a connection before its memberships are looked
+            at again.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        preview_domain: str,
+        logins: PreviewLogins,
+        *,
+        login_seconds: float = ADMITTED_SECONDS,
+    ) -> None:
+        self.logins = logins
         self._directory = directory
         self._domain = preview_domain
+        self._login_seconds = min(login_seconds, ADMITTED_SECONDS)
 
     async def preview(self, head: RequestHead, earlier: Admitted | None, now: float) -> Admitted:
         """Authenticates first, then looks the host up among the principal's orgs.
 
-        `earlier` is the connection's last decision. Raises UnauthenticatedError, ForbiddenError or NotFoundError.
+        `earlier` is the connection's last decision. Raises UnauthenticatedError, SignInNeededError for a person
+        without credential, ForbiddenError or NotFoundError.
         """
         generation = self._directory.generation
         if earlier is not None and earlier.covers(head, generation, now):
-            _check_origin(head, earlier.route)
+            earlier.check(head)
             return earlier
         api_key = head.get(API_KEY_HEADER)
-        if api_key is None:
-            principal, route = None, await self._without_credential(head)
-        else:
-            principal = await self._principal(api_key)
-            route = await self._route(head, principal)
-            _check_origin(head, route)
-            if not any(membership.org_id == route.org_id for membership in principal.memberships):
-                api_key = None  # a preflight, or public: this request was let through, the credential was not
-        return Admitted(
-            route=route,
-            principal=principal,
-            api_key=api_key,
-            host=head.host,
+        if api_key is not None:
+            return await self._by_key(head, api_key, generation=generation, now=now)
+        session = await self.logins.session(head)
+        if session is not None:
+            return await self._by_login(head, session, generation=generation, now=now)
+        return _admitted(head, await self._without_credential(head), None, generation=generation, until=now)
+
+    async def _by_key(self, head: RequestHead, api_key: bytes, *, generation: int, now: float) -> Admitted:
+        principal = await self._principal(api_key)
+        route = await self._route(head, principal)
+        check_key(head, route)
+        # Otherwise a preflight, or public: this request was let through, the credential was not.
+        opened = api_key if _belongs(principal, route) else None
+        until = now + ADMITTED_SECONDS
+        return _admitted(head, route, principal, generation=generation, until=until, api_key=opened)
+
+    async def _by_login(self, head: RequestHead, session: Session, *, generation: int, now: float) -> Admitted:
+        principal = session.principal
+        route = await self._route(head, principal)
+        try:
+            check_cookie(head, route)
+        except ForbiddenError:
+            # The cookie counts for nothing then; what is open to all stays so.
+            open_to_all = await self._open_to_all(head, parse_preview_host(head.host, self._domain))
+            if open_to_all is None:
+                raise
+            return _admitted(head, open_to_all, None, generation=generation, until=now)
+        return _admitted(
+            head,
+            route,
+            principal,
             generation=generation,
-            until=now + ADMITTED_SECONDS,
-            pool_key=PoolKey(route.cluster_id, route.routing_key, route.target_host, route.target_port),
-            target_host=target_host(route),
+            until=now + min(self._login_seconds, session.good_for_seconds),
+            cookies=session.cookies if _belongs(principal, route) else (),
+            set_cookie=session.set_cookie,
         )
 
     async def connect(self, head: RequestHead) -> tuple[Principal, Cluster]:
@@ -147,8 +202,13 @@ class Admission:
                 return found
         if (open_to_all := await self._open_to_all(head, host)) is not None:
             return open_to_all
+        who = "Your credential"
+        if principal.kind is PrincipalKind.LOGIN:
+            who = f"You are signed in as {principal.name}, who"
+            if not principal.memberships:
+                raise ForbiddenError(f"{who} does not belong to any organisation here.")
         if host.org is not None and principal.membership(host.org) is None:
-            raise ForbiddenError(f"Your credential does not belong to the organisation {host.org!r}.")
+            raise ForbiddenError(f"{who} does not belong to the organisation {host.org!r}.")
         raise _nothing_there(host)
 
     async def _lookup(self, org_id: str, host: PreviewHost) -> Route | None:
@@ -163,6 +223,8 @@ class Admission:
             route = await self._open_to_all(head, parse_preview_host(head.host, self._domain))
         except NotFoundError:
             route = None
+        if route is None and is_navigation(head):
+            raise SignInNeededError(self.logins.sign_in(head))
         if route is None:
             raise UnauthenticatedError(
                 "This preview needs a credential: send the header `signadot-api-key: <API key>`."
@@ -181,40 +243,38 @@ class Admission:
         return None
 
 
-def is_preflight(head: RequestHead) -> bool:
-    """A CORS preflight as the Fetch standard defines it."""
-    return (
-        head.method == b"OPTIONS"
-        and head.get(b"origin") is not None
-        and head.get(b"access-control-request-method") is not None
+def _admitted(
+    head: RequestHead,
+    route: Route,
+    principal: Principal | None,
+    *,
+    generation: int,
+    until: float,
+    api_key: bytes | None = None,
+    cookies: tuple[bytes, ...] = (),
+    set_cookie: bytes = b"",
+) -> Admitted:
+    return Admitted(
+        route=route,
+        principal=principal,
+        api_key=api_key,
+        cookies=cookies,
+        host=head.host,
+        generation=generation,
+        until=until,
+        pool_key=PoolKey(route.cluster_id, route.routing_key, route.target_host, route.target_port),
+        target_host=target_host(route),
+        set_cookie=set_cookie,
     )
+
+
+def _belongs(principal: Principal, route: Route) -> bool:
+    return any(membership.org_id == route.org_id for membership in principal.memberships)
 
 
 def _require(membership: Membership, action: Action) -> None:
     if not permits(membership.role, action):
         raise ForbiddenError(f"The role {membership.role.value} in {membership.org} may not {action.value}.")
-
-
-def _check_origin(head: RequestHead, route: Route) -> None:
-    """Previews run untrusted code beside each other: what a sibling's page sends must not act here.
-
-    Raises ForbiddenError for a WebSocket from another origin and for a state-changing request that a browser marks
-    as coming from another site's or a sibling's page.
-    """
-    origin = head.get(b"origin")
-    if origin is not None and origin.decode("latin-1") in route.allowed_origins:
-        return
-    if head.upgrade == b"websocket":
-        if origin is not None and origin != b"https://" + (head.get(b"host") or b""):
-            raise ForbiddenError("A WebSocket to a preview must come from the preview's own origin.")
-        return
-    site = head.get(b"sec-fetch-site")
-    if (
-        site in {b"same-site", b"cross-site"}
-        and head.method not in SAFE_METHODS
-        and head.get(b"sec-fetch-mode") != b"navigate"
-    ):
-        raise ForbiddenError("This request comes from a page of another site.")
 
 
 def _nothing_there(host: PreviewHost) -> NotFoundError:

@@ -3,8 +3,8 @@
 import time
 
 from relay.errors import ClusterOfflineError, RelayError
-from relay.http1 import RequestHead, error_answer, wants_html
-from relay.ingress.errors import OverloadedError
+from relay.http1 import RequestHead, error_answer, response_head, wants_html
+from relay.ingress.errors import OverloadedError, Redirect, SignInFailedError
 
 RETRY_AFTER_SECONDS = 5  # an agent that lost its tunnel is back within seconds, see docs/agent.md
 # gRPC status by HTTP status: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
@@ -26,7 +26,23 @@ def refusal(head: RequestHead | None, error: RelayError, *, request_id: str, kee
         keep_alive=keep_alive,
         head_only=head is not None and head.method == b"HEAD",
         extra_headers=_extra_headers(head, error),
+        link=("/", "Start again") if isinstance(error, SignInFailedError) else None,
     )
+
+
+def redirection(redirect: Redirect, *, request_id: str, keep_alive: bool) -> bytes:
+    """The complete answer that leads a browser elsewhere; nothing on the way keeps it or tells where it came from."""
+    headers = [
+        (b"location", redirect.location.encode("ascii")),
+        *((b"set-cookie", value) for value in redirect.set_cookies),
+        (b"content-length", b"0"),
+        (b"cache-control", b"no-store"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-request-id", request_id.encode("ascii")),
+    ]
+    if not keep_alive:
+        headers.append((b"connection", b"close"))
+    return response_head(302, headers)
 
 
 def _sentence(error: RelayError) -> str:

@@ -11,9 +11,9 @@ import trio
 from relay.errors import BadRequestError, RelayError
 from relay.http1 import RequestHead, read_request_head
 from relay.ingress.admission import Admission, Admitted
-from relay.ingress.answers import refusal
+from relay.ingress.answers import redirection, refusal
 from relay.ingress.deadlines import SWEEP_SECONDS, Phase, Watchdog
-from relay.ingress.errors import HeadTimeoutError, TargetTimeoutError
+from relay.ingress.errors import HeadTimeoutError, Redirect, TargetTimeoutError
 from relay.ingress.pool import StreamPool
 from relay.ingress.settings import Hosts, IngressLimits, Tunnels
 from relay.telemetry import AccessRecord, Telemetry
@@ -241,22 +241,39 @@ class VisitorConnection:
         """Answers with an error and logs it. True when the connection goes on: the head was sound and had no body."""
         if isinstance(error, BadRequestError):
             self.shared.telemetry.refused_heads[error.reason] += 1
-        keep_alive = (
-            head is not None
-            and head.keep_alive
-            and not head.has_body
-            and not isinstance(error, BadRequestError)
-            and self.expired is None
-            and not self.shared.draining
-        )
         started = trio.current_time()
+        keep_alive = not isinstance(error, BadRequestError) and self._may_go_on(head)
         answer = refusal(head, error, request_id=self.request_id, keep_alive=keep_alive)
-        self.enter(Phase.WRITE, self.limits.write_stalled_seconds)
-        await self.send(answer)
+        await self._give(answer)
         self.record("refused", head, status=error.status, code=error.code, started=started)
         if not keep_alive:
             await self.linger()
         return keep_alive
+
+    async def redirect(self, head: RequestHead, redirect: Redirect) -> bool:
+        """Leads the visitor elsewhere and logs it. True when the connection goes on."""
+        started = trio.current_time()
+        keep_alive = self._may_go_on(head)
+        answer = redirection(redirect, request_id=self.request_id, keep_alive=keep_alive)
+        await self._give(answer)
+        self.record("sign_in", head, status=302, code=redirect.code, started=started, credential=redirect.credential)
+        if not keep_alive:
+            await self.linger()
+        return keep_alive
+
+    def _may_go_on(self, head: RequestHead | None) -> bool:
+        """Whether another request may follow an answer of our own: the head was sound and had no body."""
+        return (
+            head is not None
+            and head.keep_alive
+            and not head.has_body
+            and self.expired is None
+            and not self.shared.draining
+        )
+
+    async def _give(self, answer: bytes) -> None:
+        self.enter(Phase.WRITE, self.limits.write_stalled_seconds)
+        await self.send(answer)
 
     async def linger(self) -> None:
         """Reads on for a moment: closing with unread data would reset the connection and destroy the answer."""

@@ -1,9 +1,39 @@
 """Errors that only ingress raises, and what a stream's end means to a visitor."""
 
 import re
+from dataclasses import dataclass
 
-from relay.errors import RelayError, StreamResetError
+from relay.errors import RelayError, StreamResetError, UnauthenticatedError
 from relay.mux import ResetCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """An answer that leads a browser elsewhere (302, RFC 9110 15.4.3)."""
+
+    location: str
+    """An absolute URL of visible ASCII."""
+    code: str
+    """What the access log calls it."""
+    set_cookies: tuple[bytes, ...] = ()
+    """Values of Set-Cookie."""
+    credential: str = ""
+    """Id of the login it is about, for the access log."""
+
+
+class SignInNeededError(UnauthenticatedError):
+    """A person wants to see a preview, and no credential is there: they are led to the sign-in page."""
+
+    def __init__(self, redirect: Redirect) -> None:
+        super().__init__("This preview needs a login.")
+        self.redirect = redirect
+
+
+class SignInFailedError(RelayError):
+    """The way back from the sign-in page did not lead to a login at this preview."""
+
+    code = "sign_in_failed"
+    status = 400
 
 
 class MisdirectedError(RelayError):

@@ -27,7 +27,7 @@ from relay.http1 import (
 from relay.ingress.admission import Admitted
 from relay.ingress.connection import READ_BYTES, VisitorConnection
 from relay.ingress.deadlines import Phase
-from relay.ingress.errors import TargetClosedError, target_error
+from relay.ingress.errors import SignInNeededError, TargetClosedError, target_error
 from relay.ingress.headers import added_headers, dropped_names
 from relay.ingress.raw import copy_raw
 from relay.ingress.streams import in_flight, open_stream
@@ -46,7 +46,10 @@ async def forward(connection: VisitorConnection, head: RequestHead) -> bool:
     Raises RelayError for what is to be refused, as long as nothing of an answer has left.
     """
     admission, now = connection.shared.admission, connection.shared.watchdog.now
-    connection.admitted = admitted = await admission.preview(head, connection.admitted, now)
+    try:
+        connection.admitted = admitted = await admission.preview(head, connection.admitted, now)
+    except SignInNeededError as error:
+        return await connection.redirect(head, error.redirect)
     shared, limits, route = connection.shared, connection.limits, admitted.route
     with ExitStack() as limited:
         crowded = f"The cluster {route.cluster} has too many requests in flight."
@@ -282,7 +285,7 @@ class Exchange:
         writer = BodyWriter.for_response(response, self._head)
         keep = keep and not writer.until_close
         self._status = response.status
-        out = forward_response_head(response, request=self._head, keep_alive=keep, set_headers=self._id_header())
+        out = forward_response_head(response, request=self._head, keep_alive=keep, set_headers=self._own_headers())
         body = reader.feed(rest) if rest else b""
         if body:
             self._sent_bytes += len(body)
@@ -307,8 +310,8 @@ class Exchange:
         self._record(response.status)
         return keep
 
-    def _id_header(self) -> bytes:
-        return b"x-request-id: " + self._connection.request_id.encode() + b"\r\n"
+    def _own_headers(self) -> bytes:
+        return b"x-request-id: " + self._connection.request_id.encode() + b"\r\n" + self._admitted.set_cookie
 
     def _settle(self, response: ResponseHead, reader: BodyReader) -> None:
         """Keeps the stream for the connection's next request, when both messages ended where they should."""
@@ -324,7 +327,7 @@ class Exchange:
         stream = self._stream
         assert stream is not None  # noqa: S101 - an answer came over it
         await connection.reading_again()
-        head = forward_response_head(response, request=self._head, keep_alive=True, set_headers=self._id_header())
+        head = forward_response_head(response, request=self._head, keep_alive=True, set_headers=self._own_headers())
         await connection.send(head + rest)
         self._received_bytes, self._sent_bytes = await copy_raw(connection, stream)
         self._record(response.status)

@@ -12,6 +12,7 @@ from relay.ingress.deadlines import Phase
 from relay.ingress.errors import MisdirectedError
 from relay.ingress.exchange import forward
 from relay.ingress.settings import AsgiApp
+from relay.ingress.sign_in import RESERVED_PATHS, serve_own_path
 from relay.transport import TlsStream
 
 AcceptTunnel = Callable[[TlsStream, bytes], Awaitable[None]]
@@ -59,6 +60,8 @@ class Ingress:
         if name is not None and name != head.host:
             raise MisdirectedError(f"This connection was made for {name}, not for {head.host}.")
         if head.host.endswith("." + hosts.preview):
+            if head.target.startswith(RESERVED_PATHS):
+                return await serve_own_path(connection, head)
             return await forward(connection, head)
         if head.host in self._applications:
             return await serve_asgi(connection, head, *self._applications[head.host])

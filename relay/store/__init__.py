@@ -1,4 +1,4 @@
-"""The only code that talks to the database: an encrypted file, queries per resource, records, cached look-ups.
+"""The only code that talks to the database: engines, keys, queries per resource, records, cached look-ups.
 
 `await database.read(workspaces.get, org_id, name)`; see docs/store.md.
 """
@@ -10,6 +10,7 @@ from relay.store import (
     deliveries,
     events,
     installations,
+    keys,
     login_codes,
     login_links,
     logins,
@@ -21,6 +22,7 @@ from relay.store import (
     workspaces,
 )
 from relay.store.database import Database
+from relay.store.login_lookups import LoginLookups
 from relay.store.lookups import Lookups
 from relay.store.migrate import upgrade
 from relay.store.records import (
@@ -45,6 +47,8 @@ from relay.store.records import (
     Workspace,
     WorkspaceSpec,
 )
+from relay.store.rotation import rotate
+from relay.store.status import Status, find_status
 
 __all__ = [
     "SYSTEM",
@@ -62,9 +66,11 @@ __all__ = [
     "HandOver",
     "Image",
     "Login",
+    "LoginLookups",
     "Lookups",
     "Member",
     "Org",
+    "Status",
     "Ttl",
     "User",
     "Workspace",
@@ -74,12 +80,15 @@ __all__ = [
     "clusters",
     "deliveries",
     "events",
+    "find_status",
     "installations",
+    "keys",
     "login_codes",
     "login_links",
     "logins",
     "members",
     "orgs",
+    "rotate",
     "statuses",
     "templates",
     "upgrade",

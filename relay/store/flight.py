@@ -5,13 +5,20 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 import trio
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
+
+from relay.errors import StoreUnavailableError
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 RELOADS = 3
 """Loads that may be overtaken by a change before the last one is returned uncached."""
+OUTAGE_SECONDS = 900.0
+"""How long a value that has run out still serves while the database is down: long enough to bring it back, and a
+bound on what other processes may have changed meanwhile."""
+PAUSE_SECONDS = 5.0
+"""How long such a value serves before the database is asked again: each request must not wait for its silence."""
 
 
 class _Flight(Generic[V]):
@@ -25,10 +32,22 @@ class _Flight(Generic[V]):
         self.error: Exception | None = None
 
 
+class _Entry(Generic[V]):
+    """A value with its two ends, on the clock of the cache."""
+
+    __slots__ = ("fresh_until", "spare_until", "value")
+
+    def __init__(self, value: V, *, fresh_until: float, spare_until: float) -> None:
+        self.value = value
+        self.fresh_until = fresh_until
+        self.spare_until = spare_until
+
+
 class FlightCache(Generic[K, V]):
     """Values by key, None for "there is none", both kept for a time and up to a number.
 
-    What was found and what was not are kept apart, so that guesses cannot push out what is in use.
+    What was found and what was not are kept apart, so that guesses cannot push out what is in use. While the database
+    is down, a value whose time is over goes on for OUTAGE_SECONDS, unless a change said that it is gone.
 
     Args:
         found: how many values are kept, the least recently used goes first.
@@ -47,7 +66,9 @@ class FlightCache(Generic[K, V]):
         missing_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._found: TTLCache[K, V] = TTLCache(found, found_seconds, timer=clock)
+        self._found: LRUCache[K, _Entry[V]] = LRUCache(found)
+        self._found_seconds = found_seconds
+        self._clock = clock
         self._missing: TTLCache[K, bool] = TTLCache(missing, missing_seconds, timer=clock)
         self._flights: dict[K, _Flight[V]] = {}
         self._changes = 0
@@ -56,12 +77,13 @@ class FlightCache(Generic[K, V]):
 
     def get_nowait(self, key: K) -> V | None:
         """The value if it is cached; None does not tell whether there is one."""
-        return self._found.get(key)
+        entry = self._found.get(key)
+        return entry.value if entry is not None and self._clock() < entry.fresh_until else None
 
     async def get(self, key: K, load: Callable[[], Awaitable[V | None]]) -> V | None:
         """The value, loaded if need be; None when there is none. Raises what `load` raises, to all who wait for it."""
         while True:
-            value = self._found.get(key)
+            value = self.get_nowait(key)
             if value is not None or key in self._missing:
                 return value
             flight = self._flights.get(key)
@@ -83,8 +105,15 @@ class FlightCache(Generic[K, V]):
     def forget_if(self, condition: Callable[[V], bool]) -> None:
         """Drops the values for which `condition` holds; loads on their way are made again."""
         self._changes += 1
-        for key in [key for key, value in self._found.items() if condition(value)]:
+        for key in [key for key, entry in self._found.items() if condition(entry.value)]:
             self._found.pop(key, None)
+
+    def expire(self, key: K) -> None:
+        """Has a key loaded anew when it is next asked for; its value still serves while the database is down."""
+        self._changes += 1
+        self._missing.pop(key, None)
+        if (entry := self._found.get(key)) is not None:
+            entry.fresh_until = self._clock()
 
     def clear(self) -> None:
         """Drops everything."""
@@ -96,6 +125,13 @@ class FlightCache(Generic[K, V]):
         flight = self._flights[key] = _Flight()
         try:
             value = await self._load(key, load)
+            flight.outcome = (value,)
+        except StoreUnavailableError as error:
+            spare = self._spare(key)
+            if spare is None:
+                flight.error = error
+                raise
+            value = spare
             flight.outcome = (value,)
         except Exception as error:
             flight.error = error
@@ -119,6 +155,17 @@ class FlightCache(Generic[K, V]):
 
     def _keep(self, key: K, value: V | None) -> None:
         if value is None:
+            self._found.pop(key, None)
             self._missing[key] = True
         else:
-            self._found[key] = value
+            now = self._clock()
+            fresh_until = now + self._found_seconds
+            self._found[key] = _Entry(value, fresh_until=fresh_until, spare_until=fresh_until + OUTAGE_SECONDS)
+
+    def _spare(self, key: K) -> V | None:
+        """The value to go on with while the database is down, for a moment without asking again."""
+        entry, now = self._found.get(key), self._clock()
+        if entry is None or now >= entry.spare_until:
+            return None
+        entry.fresh_until = min(now + PAUSE_SECONDS, entry.spare_until)
+        return entry.value

@@ -32,6 +32,12 @@ def create(tx: Transaction, login_id: str, *, host: str, return_to: str, nonce_h
     return code
 
 
+def exists(tx: Transaction, code: str) -> bool:
+    """Whether there is such a code, good or not."""
+    query = select(login_codes.c.id).where(login_codes.c.code_hash == logins.secret_hash(code))
+    return tx.connection.execute(query).first() is not None
+
+
 def redeem(tx: Transaction, code: str, *, host: str, nonce: str) -> HandOver | None:
     """What a code that is presented at `host` by a browser with `nonce` stands for.
 

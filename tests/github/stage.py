@@ -65,7 +65,6 @@ def services_of(database: Database) -> Services:
         lookups=Lookups(database),
         cluster_status=lambda _: FakeStatus(),
         preview_url=preview_url,
-        disconnect_token=lambda _: None,
     )
 
 

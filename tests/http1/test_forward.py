@@ -1,6 +1,13 @@
 import pytest
 
-from relay.http1 import forward_request_head, forward_response_head, has_traceparent, merge_routing_headers
+from relay.http1 import (
+    PREVIEW_COOKIE,
+    forward_request_head,
+    forward_response_head,
+    has_traceparent,
+    merge_routing_headers,
+    read_own_cookie,
+)
 from tests.http1.heads import lines_of, request, response
 
 WEBSOCKET = ("Connection: keep-alive, Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: k")
@@ -97,6 +104,11 @@ def test_te_trailers_passes_for_grpc_only() -> None:
         ("a=__Host-sd-preview", "a=__Host-sd-preview"),
         ("__Host-sd-preview2=x", "__Host-sd-preview2=x"),
         ("a=1;b=2; ;c", "a=1;b=2; ;c"),
+        ("__Host-sd-nonce=n; a=1; __Host-sd-preview=t", "a=1"),
+        ("=__HOST-SD-NONCE=n", None),
+        ('__Host-sd-nonce="n; x"; a=1', "a=1"),
+        ("__Host-sd-login=l; __Host-sd-oauth=o; a=1", "a=1"),
+        ("__Host-sd-other=x", "__Host-sd-other=x"),
     ],
 )
 def test_our_cookie_is_stripped_and_others_stay(cookie: str, left: str | None) -> None:
@@ -147,6 +159,8 @@ def test_http_1_0_gets_no_informational_answers() -> None:
     ("cookie", "passes"),
     [
         ("a=b; Path=/", True), ("__Host-sd-preview=x; Secure; Path=/", False), ("__host-sd-preview=x", False),
+        ("__Host-sd-nonce=x; Secure; Path=/", False), ("__HOST-sd-login=x", False), ("=__Host-sd-oauth=x", False),
+        ("__Host-sd-others=x", True),
         ("=__Host-sd-preview=x", False), (" __Host-sd-preview = x", False), ("a=b; Domain=preview.test", False),
         ("a=b; domain=.Preview.Test", False), ("a=b; DOMAIN = test", False), ("a=b; Domain=preview.test.", False),
         ('a=b; Domain="preview.test"', False), ("a=b; Domain=web--demo.preview.test", True), ("a=b; Domain=", True),
@@ -206,3 +220,24 @@ def test_tracestate_counts_only_beside_a_valid_traceparent() -> None:
     assert merged("tracestate", "tracestate: a=b") == ours
     assert not has_traceparent(request(PARENT.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32)))
     assert not has_traceparent(request(PARENT, PARENT))
+
+
+@pytest.mark.parametrize(
+    ("lines", "value", "count"),
+    [
+        (["__Host-sd-preview=t"], b"t", 1),
+        (["a=1; __Host-sd-preview=t; b=2"], b"t", 1),
+        (["a=1", "__Host-sd-preview=t"], b"t", 1),
+        (["__Host-sd-preview=t; __Host-sd-preview=t"], None, 2),
+        (["__Host-sd-preview=t", "a=1; __host-sd-preview=u"], None, 2),
+        (["__Host-sd-preview=t; =__Host-sd-preview=u"], None, 2),
+        (["__host-sd-preview=t"], None, 1),
+        (["=__Host-sd-preview=t"], None, 1),
+        (["a=__Host-sd-preview; __Host-sd-preview2=u; __Host-sd-nonce=n"], None, 0),
+        ([], None, 0),
+    ],
+)
+def test_our_cookie_is_read_only_where_there_is_one_in_our_spelling(
+    lines: list[str], value: bytes | None, count: int
+) -> None:
+    assert read_own_cookie([line.encode() for line in lines], PREVIEW_COOKIE) == (value, count)

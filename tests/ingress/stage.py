@@ -10,11 +10,11 @@ from typing import Any, cast
 import trio
 import trio.testing
 
-from relay.auth import Membership, Principal, PrincipalKind, Role
-from relay.errors import UnauthenticatedError
-from relay.ingress import Admission, Hosts, Ingress, IngressLimits, Shared
+from relay.auth import Membership, PreviewCookies, Principal, PrincipalKind, Role
+from relay.errors import StoreUnavailableError, UnauthenticatedError
+from relay.ingress import Admission, CookieKeys, Hosts, Ingress, IngressLimits, PreviewLogins, Shared
 from relay.routing import Route, RouteTable
-from relay.store import Cluster, Org
+from relay.store import Cluster, HandOver, Login, Org, User
 from relay.telemetry import Telemetry
 from relay.transport import MuxStream, TlsStream, Tunnel
 from tests.transport.pair import tunnel_pair
@@ -58,6 +58,79 @@ class VisitorStream(trio.abc.HalfCloseableStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+LOGIN_ID = "0" * 31 + "1"
+MEMBER = Membership(org_id="o1", org="acme", role=Role.MEMBER)
+
+
+@dataclass
+class Logins:
+    """Logins in memory, and a clock that stands still."""
+
+    now: float = 1_700_000_000.0
+    principals: dict[str, Principal] = field(default_factory=dict)
+    """By login id."""
+    expires_at: float = 1_700_000_000.0 + 7 * 24 * 3600
+    cached: bool = True
+    """Whether look-ups are answered from memory."""
+    down: bool = False
+    codes: dict[tuple[str, str, str], HandOver] = field(default_factory=dict)
+    """By code, host and nonce."""
+    presented: list[tuple[str, str, str]] = field(default_factory=list)
+    keys: list[tuple[str, bytes]] = field(default_factory=lambda: [("01020304", bytes(32))])
+    new_keys: list[tuple[str, bytes]] = field(default_factory=list)
+    """What the store has that is not at hand yet."""
+    refreshed: int = 0
+    asked: int = 0
+    """Look-ups so far."""
+
+    def clock(self) -> float:
+        return self.now
+
+    def sign_in(self, *memberships: Membership, login_id: str = LOGIN_ID) -> None:
+        self.principals[login_id] = Principal(
+            kind=PrincipalKind.LOGIN, credential_id=login_id, name="alice", memberships=memberships or (MEMBER,)
+        )
+
+    def cookie(self, host: str = HOST, *, login_id: str = LOGIN_ID, seconds: float = 3600, age: float = 0) -> str:
+        """A Cookie line of a browser that signed in `age` seconds ago."""
+        minted = PreviewCookies(self.keys).mint(login_id, host=host, now=self.now - age, seconds=seconds)
+        return f"Cookie: __Host-sd-preview={minted}"
+
+    def code(self, code: str, return_to: str, *, host: str = HOST, nonce: str) -> None:
+        """Makes a code that is good for one host and one nonce."""
+        user = User(id="u1", provider="github", subject="7", login="alice", created_at=0, last_login_at=None)
+        login = Login(id=LOGIN_ID, user=user, created_at=0, expires_at=self.expires_at, members=())
+        self.codes[code, host, nonce] = HandOver(login=login, return_to=return_to)
+
+    def login_nowait(self, login_id: str) -> Principal | None:
+        self.asked += 1
+        return self.principals.get(login_id) if self.cached else None
+
+    async def login(self, login_id: str) -> Principal:
+        await trio.lowlevel.checkpoint()
+        if self.down:
+            raise StoreUnavailableError("the database does not answer")
+        if login_id not in self.principals:
+            raise UnauthenticatedError("the login has ended; please sign in again")
+        return self.principals[login_id]
+
+    def login_expires_at(self, login_id: str) -> float | None:
+        return self.expires_at if login_id in self.principals else None
+
+    async def redeem(self, code: str, *, host: str, nonce: str) -> HandOver | None:
+        await trio.lowlevel.checkpoint()
+        self.presented.append((code, host, nonce))
+        found = self.codes.get((code, host, nonce))
+        for key in [key for key in self.codes if key[0] == code]:
+            del self.codes[key]
+        return found
+
+    async def refresh(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.refreshed += 1
+        self.keys += self.new_keys
 
 
 @dataclass
@@ -202,6 +275,7 @@ class Stage:
     ingress: Ingress
     shared: Shared
     directory: Directory
+    logins: Logins
     tunnels: Tunnels
     nursery: trio.Nursery
     log: StringIO
@@ -235,16 +309,23 @@ async def stage(target: Target, *, limits: IngressLimits | None = None) -> Async
     """Ingress with one workspace whose endpoint leads to `target`."""
     async with tunnel_pair() as pair, trio.open_nursery() as nursery:
         log = StringIO()
-        directory, tunnels = Directory(), Tunnels(pair.relay)
+        directory, logins, tunnels = Directory(), Logins(), Tunnels(pair.relay)
+        preview_logins = PreviewLogins(
+            logins,
+            CookieKeys(keys=lambda: logins.keys, refresh=logins.refresh),
+            app_url=f"https://{HOSTS.app}:8443",
+            port_suffix=":8443",
+            clock=logins.clock,
+        )
         shared = Shared(
             hosts=HOSTS,
             limits=limits or IngressLimits(),
-            admission=Admission(directory, HOSTS.preview),
+            admission=Admission(directory, HOSTS.preview, preview_logins),
             tunnels=tunnels,
             telemetry=Telemetry(output=log),
         )
         ingress = Ingress(shared, api=_hello, app=_hello, accept_tunnel=_no_tunnels)
-        made = Stage(ingress, shared, directory, tunnels, nursery, log, target)
+        made = Stage(ingress, shared, directory, logins, tunnels, nursery, log, target)
         made.route()
         pair.listener = made.on_stream
         await nursery.start(ingress.run)

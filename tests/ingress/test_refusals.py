@@ -29,10 +29,10 @@ async def test_without_a_credential_a_program_gets_json_with_cors_headers() -> N
 
 
 @pytest.mark.parametrize("header", ["Sec-Fetch-Mode: navigate", "Accept: text/html"])
-async def test_without_a_credential_a_person_gets_a_page(header: str) -> None:
+async def test_a_wrong_key_is_told_to_a_person_as_a_page(header: str) -> None:
     async with stage(never) as made:
         visitor = await made.visitor()
-        answer = await visitor.ask(request("GET", "/", header, key=None))
+        answer = await visitor.ask(request("GET", "/", header, key="sdk_wrong"))
     assert answer.status == 401
     assert answer.body.startswith(b"<!doctype html>")
 

@@ -2,15 +2,16 @@
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 import trio
 
-from relay.auth import MasterKey, Role, TokenKind, mint
+from relay.auth import Role, TokenKind, mint
 from relay.errors import StoreUnavailableError, UnauthenticatedError
 from relay.store import Change, Database, Lookups, api_keys, cluster_tokens, clusters, workspaces
-from relay.store.flight import FlightCache
+from relay.store.flight import OUTAGE_SECONDS, FlightCache
+from relay.store.lookups import FOUND_SECONDS
+from tests.store.conftest import OpenDatabase
 from tests.store.support import SPEC, Clock, seed
 
 
@@ -217,10 +218,10 @@ async def test_what_is_missing_cannot_push_out_what_is_found_and_both_end_in_tim
 
 
 async def test_a_key_revoked_by_another_process_is_refused_within_a_second(
-    database: Database, path: Path, master: MasterKey, clock: Clock
+    database: Database, open_database: OpenDatabase, clock: Clock
 ) -> None:
     seeded = await seed(database)
-    other = Database.open(f"sqlite:///{path}", master, clock=clock)
+    other = open_database()
     key, secret = await other.write(api_keys.create, seeded.org_id, name="ci", role=Role.MEMBER)
     lookups = Lookups(database)
     revoked = trio.Event()
@@ -243,4 +244,98 @@ async def test_a_key_revoked_by_another_process_is_refused_within_a_second(
     with pytest.raises(UnauthenticatedError, match="revoked"):
         await lookups.principal(secret)
     assert errors == []
-    other.close()
+
+
+async def test_what_has_run_out_still_serves_while_the_database_is_down() -> None:
+    clock = Clock(0)
+    known = cache(clock)
+
+    async def find() -> int:
+        await trio.lowlevel.checkpoint()
+        return 1
+
+    async def fail() -> int:
+        await trio.lowlevel.checkpoint()
+        raise StoreUnavailableError("the database does not answer")
+
+    await known.get("k", find)
+    clock.now = 11
+    loads = known.loads
+    for _ in range(10):
+        assert await known.get("k", fail) == 1
+        assert known.get_nowait("k") == 1
+    assert known.loads == loads + 1  # no request but one waits for a silent database
+    clock.now = 10 + OUTAGE_SECONDS - 0.1
+    assert await known.get("k", fail) == 1
+    clock.now = 10 + OUTAGE_SECONDS
+    assert known.get_nowait("k") is None
+    with pytest.raises(StoreUnavailableError):
+        await known.get("k", fail)
+
+
+@pytest.mark.parametrize("how", ["forget", "forget_if", "clear", "gone"])
+async def test_what_is_known_to_be_gone_never_serves(how: str) -> None:
+    clock = Clock(0)
+    known = cache(clock)
+
+    async def find() -> int:
+        await trio.lowlevel.checkpoint()
+        return 1
+
+    async def miss() -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def fail() -> int:
+        await trio.lowlevel.checkpoint()
+        raise StoreUnavailableError("the database does not answer")
+
+    await known.get("k", find)
+    if how == "forget":
+        known.forget("k")
+    elif how == "forget_if":
+        known.forget_if(lambda value: value == 1)
+    elif how == "clear":
+        known.clear()
+    else:
+        clock.now = 11
+        assert await known.get("k", miss) is None
+        clock.now = 17
+    with pytest.raises(StoreUnavailableError):
+        await known.get("k", fail)
+
+
+async def test_a_fault_that_is_not_the_databases_brings_nothing_back() -> None:
+    clock = Clock(0)
+    known = cache(clock)
+
+    async def find() -> int:
+        await trio.lowlevel.checkpoint()
+        return 1
+
+    async def fail() -> int:
+        await trio.lowlevel.checkpoint()
+        raise UnauthenticatedError("no")
+
+    await known.get("k", find)
+    clock.now = 11
+    with pytest.raises(UnauthenticatedError):
+        await known.get("k", fail)
+
+
+async def test_keys_and_routes_outlive_an_outage(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeded = await seed(database)
+    clock = Clock(0)
+    lookups = Lookups(database, clock=clock)
+    principal = await lookups.principal(seeded.secret)
+    table = await lookups.routes(seeded.org_id, "pr-42")
+
+    async def fail(*_: object) -> None:
+        await trio.lowlevel.checkpoint()
+        raise StoreUnavailableError("the database does not answer")
+
+    monkeypatch.setattr(database, "read", fail)
+    clock.now = FOUND_SECONDS + 60
+    assert await lookups.principal(seeded.secret) is principal
+    assert await lookups.routes(seeded.org_id, "pr-42") is table
+    with pytest.raises(StoreUnavailableError):
+        await lookups.principal(mint(TokenKind.API_KEY))

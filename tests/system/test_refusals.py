@@ -58,13 +58,13 @@ def test_a_revoked_key_is_worth_nothing_from_the_next_request_on(relay: Deployme
     assert relay.call("GET", "/orgs", api_key=made["key"]).status == 401
 
 
-def test_without_a_key_programs_get_json_and_browsers_a_page(relay: Deployment) -> None:
+def test_without_a_key_programs_get_json_and_browsers_the_way_to_sign_in(relay: Deployment) -> None:
     program = relay.ask(HOST, api_key="")
     assert (program.status, program.json()["code"]) == (401, "unauthenticated")
     browser = relay.ask(HOST, api_key="", headers=(("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate")))
-    assert browser.status == 401
-    assert (browser.header("content-type") or "").startswith("text/html")
-    assert (browser.header("x-request-id") or "?") in browser.body.decode()
+    assert browser.status == 302
+    assert (browser.header("location") or "").startswith("https://app.localhost:")
+    assert (browser.header("set-cookie") or "").startswith("__Host-sd-nonce=")
 
 
 def test_a_host_of_another_org_is_refused(relay: Deployment, sample: SampleApp) -> None:
