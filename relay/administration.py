@@ -1,5 +1,6 @@
 """The `signadot-relay keys` and `signadot-relay db` commands: what an operator does to keys and database."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,10 +26,18 @@ ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration 
 
 
 @keys_commands.command("list")
-def list_keys(config_file: ConfigOption) -> None:
+def list_keys(
+    config_file: ConfigOption,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Show the sealing keys and what is still sealed, or hashed, under each."""
     with _open(config_file) as (_, database), database.transaction(writes=False, seconds=SCAN_SECONDS) as transaction:
-        _print_keys(keys.find_all(transaction))
+        found = keys.find_all(transaction)
+    if as_json:
+        typer.echo(json.dumps([_key_document(key) for key in found]))
+    else:
+        _print_keys(found)
 
 
 @keys_commands.command("rotate")
@@ -136,10 +145,24 @@ def _print_status(found: Status) -> None:
     _print_keys(found.keys)
 
 
+def _key_document(key: keys.KeyFacts) -> dict[str, str | int]:
+    return {
+        "id": key.id,
+        "state": key.state,
+        "createdAt": _time(key.created_at),
+        "masterId": key.master_id,
+        "sealedValues": key.values,
+        "tokens": key.tokens,
+    }
+
+
+def _time(epoch_seconds: float) -> str:
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _print_keys(found: Sequence[keys.KeyFacts]) -> None:
     for key in found:
-        created = datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         typer.echo(
-            f"key {key.id} {key.state:<8} made {created}, wrapped under {key.master_id}:"
+            f"key {key.id} {key.state:<8} made {_time(key.created_at)}, wrapped under {key.master_id}:"
             f" {key.values} values, {key.tokens} tokens"
         )

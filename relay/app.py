@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import math
 import secrets
 import signal
 import socket
@@ -38,6 +39,7 @@ SWEEP_MINUTES = 5  # what has run out counts for nothing anyway; this keeps the 
 DECISION_SHARE = 0.2
 RETRY_WINDOW_SECONDS = 5.0  # agents come back spread over this: 5,000 of them are 1,000 TLS handshakes a second
 TUNNEL_DRAIN_SECONDS = 1.0  # visitors have had their time by then; this lets the last frames leave
+OUTAGE_LOG_SECONDS = 30.0
 HTTPS_PORT = 443
 TUNNEL_TLS_VERSION = "TLSv1.3"
 
@@ -301,9 +303,13 @@ class _Parts:
 
     async def watch_database(self) -> None:
         """Notices what other processes change in the database, so that a revocation counts at once here too."""
+        said_at = -math.inf
 
         def say(error: StoreUnavailableError) -> None:
-            log.warning("database_not_watched", problem=str(error))
+            nonlocal said_at
+            if trio.current_time() > said_at + OUTAGE_LOG_SECONDS:  # it looks about twice a second
+                said_at = trio.current_time()
+                log.warning("database_not_watched", problem=str(error))
 
         await self._database.watch(on_error=say)
 
