@@ -1,4 +1,4 @@
-"""The `signadot-relay` command line: demo, init, serve, check; keys and db are in `relay.administration`."""
+"""The `signadot-relay` command line; keys and db are in `relay.administration`."""
 
 import json
 import os
@@ -13,9 +13,11 @@ import typer
 from certs import CertificateError
 from relay import __version__, administration, config
 from relay.app import Relay
+from relay.auth import Role
 from relay.demo.run import DemoOptions, run_demo
 from relay.errors import ConfigurationError, InvalidError, RelayError, leaves
 from relay.github_setup import Link, find_link, link_org, write_link
+from relay.login_links import LinkRequest, make_login_link
 from relay.setup import initialise, try_out
 from relay.store.rows import Transaction
 from relay.telemetry import configure_logging
@@ -119,6 +121,24 @@ def link_to_github(
     typer.echo(f"Organisation {org} is linked to the GitHub account {github_org}.")
     if link.installation is None:
         typer.echo("The GitHub App is not installed there yet.")
+
+
+@cli.command("login-link")
+def login_link(
+    config_file: ConfigOption,
+    *,
+    user: Annotated[str, typer.Option(help="Whom it signs in; made known if need be.", show_default=False)],
+    org: Annotated[str | None, typer.Option(help="An organisation to make them a member of.")] = None,
+    role: Annotated[Role | None, typer.Option(help="Their role there: member at first, else as it is.")] = None,
+    minutes: Annotated[float, typer.Option(help="How long the link works.", min=1, max=1440)] = 10,
+    port: Annotated[
+        int | None, typer.Option(help="The public port, where it is not the one of listen.public.", min=1, max=65535)
+    ] = None,
+) -> None:
+    """Print a URL that signs a person in, once, where they have no account at GitHub."""
+    settings = config.load(config_file, os.environ)
+    request = LinkRequest(user=user, org=org, role=role, seconds=minutes * 60, port=port)
+    typer.echo(trio.run(make_login_link, settings, request))
 
 
 @cli.command()

@@ -23,6 +23,7 @@ from relay.auth.preview_cookies import PURPOSE as PREVIEW_COOKIE
 from relay.auth.preview_cookies import PreviewCookies, PreviewNote, Unreadable
 from relay.auth.rate import Allowance, RateLimiter
 from relay.auth.sealing import Sealer, UnsealError
+from relay.auth.text_sealing import TextSealer
 from relay.auth.tokens import Token, TokenKind, keyed_hash, mint, parse
 from relay.auth.webhooks import sign_webhook, verify_webhook
 from relay.auth.wrapping import unwrap, wrap
@@ -42,6 +43,7 @@ __all__ = [
     "Sealer",
     "SealingKey",
     "SecretKey",
+    "TextSealer",
     "Token",
     "TokenKind",
     "Unreadable",

@@ -1,5 +1,23 @@
-"""Pages for people."""
+"""Pages for people: signing in, and what there is to see."""
 
-from relay.dashboard.pages import make_app
+from relay.dashboard.application import make_app
+from relay.dashboard.services import (
+    ClusterStatus,
+    Github,
+    IdentityProvider,
+    Memberships,
+    PreviewUrl,
+    Sealer,
+    Services,
+)
 
-__all__ = ["make_app"]
+__all__ = [
+    "ClusterStatus",
+    "Github",
+    "IdentityProvider",
+    "Memberships",
+    "PreviewUrl",
+    "Sealer",
+    "Services",
+    "make_app",
+]

@@ -1,55 +1,68 @@
-"""The app host: one plain page that says what this relay is and how to get in."""
+"""Pages as answers: templates, and the headers that every page has."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from jinja2 import DictLoader, Environment
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+from relay.dashboard.asgi import Answer
+from relay.http1 import STYLE, STYLE_SOURCE
 
-_TEMPLATES = {
-    "home": """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Signadot relay</title>
-<style>
-:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
-body { margin: 3rem auto; max-width: 42rem; padding: 0 1rem; }
-pre { overflow-x: auto; padding: 0.75rem; border: 1px solid; border-radius: 0.25rem; }
-</style>
-<main>
-<h1>Signadot relay</h1>
-<p>This relay serves previews below <code>{{ preview }}</code>. A preview is opened with an API key of your
-organisation:</p>
-<pre>curl -H "signadot-api-key: $SIGNADOT_API_KEY" https://ENDPOINT--WORKSPACE.{{ preview }}/</pre>
-<p>Workspaces, clusters and keys are managed by the <code>signadot</code> command and the API at
-<a href="{{ api_url }}/api/v2/openapi.json">{{ api_url }}</a>.</p>
-</main>
-</html>
-""",
-}
-_HEADERS = [
+_POLICY = "default-src 'none'; style-src {style}; form-action {targets}; base-uri 'none'; frame-ancestors 'none'"
+_HEADERS = (
     (b"content-type", b"text/html; charset=utf-8"),
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    # Not no-referrer: under it a browser sends `Origin: null` with our own forms (Fetch, 3.2).
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
-]
-_NOT_FOUND = b"<!doctype html><html lang=en><title>Not found</title><p>There is no such page.</p></html>\n"
+)
 
 
-def make_app(*, preview: str, api_url: str) -> AsgiApp:
-    """The pages as an ASGI application. `preview`: domain with port; `api_url`: URL without a slash at its end."""
-    templates = Environment(loader=DictLoader(_TEMPLATES), autoescape=True)
-    home = templates.get_template("home").render(preview=preview, api_url=api_url).encode()
+class Pages:
+    """Renders the templates of this package."""
 
-    async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        await receive()
-        status, body = (200, home) if scope["path"] == "/" else (404, _NOT_FOUND)
-        await send({"type": "http.response.start", "status": status, "headers": _HEADERS})
-        await send({"type": "http.response.body", "body": body})
+    def __init__(self) -> None:
+        self._templates = Environment(
+            loader=PackageLoader("relay.dashboard"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
 
-    return app
+    def page(self, template: str, /, *, status: int = 200, leads_away: bool = False, **values: Any) -> Answer:
+        """A page of a template of that name.
+
+        `leads_away`: whether its form starts a sign-in at GitHub. Chromium holds form-action against every redirect
+        that follows a form, and an organisation's own identity provider may be among them, so those pages name the
+        scheme only.
+        """
+        targets = "'self' https:" if leads_away else "'self'"
+        policy = _POLICY.format(style=STYLE_SOURCE, targets=targets)
+        body = self._templates.get_template(template).render(style=_Style(), **{"login": None, **values})
+        return Answer(
+            status=status,
+            headers=(*_HEADERS, (b"content-security-policy", policy.encode())),
+            body=body.encode(),
+        )
+
+
+class _Style:
+    """The style sheet, inserted as it is: its hash stands in the policy."""
+
+    def __html__(self) -> str:
+        return STYLE
+
+
+def redirect(url: str, *, status: int = 302) -> Answer:
+    """An answer that leads elsewhere; `url` was made by this relay."""
+    return Answer(
+        status=status,
+        headers=(
+            (b"location", url.encode("ascii")),
+            (b"cache-control", b"no-store"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+        ),
+    )

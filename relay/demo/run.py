@@ -16,14 +16,18 @@ import trio
 from certs import Authority, write_file
 from relay import config
 from relay.app import Relay
+from relay.auth import Role
 from relay.demo.client import DemoClient
 from relay.errors import RelayError, UnauthenticatedError
+from relay.login_links import LinkRequest, make_login_link
 from relay.setup import initialise
 
 ORG = "demo"
 CLUSTER = "demo"
 WORKSPACE = "hello"
 ENDPOINT = "web"
+USER = "demo"
+LINK_SECONDS = 3600.0  # the demo is looked at later than a link that was asked for
 HOSTS = {name: f"{name}.localhost" for name in ("preview", "api", "app", "tunnel", "proxy")}
 ATTEMPTS_SECONDS = 30.0  # an agent on the same machine is there within one; a loaded machine gets time
 RETRY_SECONDS = 0.1
@@ -75,6 +79,7 @@ async def _run(options: DemoOptions, relay: Relay, agent_log: BinaryIO, api_key:
                 await _check(client)
                 facts = {
                     **_addresses(relay, state),
+                    "login_url": await _login_url(relay),
                     "api_key": api_key,
                     "cluster_token": token,
                     "agent_pid": agent.pid,
@@ -185,21 +190,32 @@ def _addresses(relay: Relay, state: Path) -> dict[str, Any]:
     }
 
 
+async def _login_url(relay: Relay) -> str:
+    """A link that signs a browser in as the demo's own user."""
+    request = LinkRequest(user=USER, org=ORG, role=Role.ADMIN, seconds=LINK_SECONDS, port=relay.public_address[1])
+    return await make_login_link(relay.settings, request)
+
+
 def _publish(facts: dict[str, Any], info: Path | None) -> None:
     if info is not None:
         write_file(info.absolute(), json.dumps(facts, indent=2).encode() + b"\n", mode=0o600)
     ca_file = os.path.relpath(facts["ca_file"])
+    state_dir = Path(ca_file).parent
+    port_option = f" --port {facts['api_url'].rpartition(':')[2]}"
     sys.stdout.write(
         f"""
 The relay, an agent and a sample app are running, and a request went through all of them.
 
   Preview    {facts["preview_url"]}
   Try it     curl --cacert {ca_file} -H 'signadot-api-key: {facts["api_key"]}' {facts["preview_url"]}
+  Browser    {facts["login_url"]}
+             signs you in, once; then open the preview. The browser must accept {ca_file}.
+             Another link: signadot-relay login-link --config {state_dir}/relay.toml --user {USER}{port_option}
   API key    {facts["api_key"]}   (organisation {facts["org"]}, admin)
   Dashboard  {facts["app_url"]}
   API        {facts["api_url"]}/api/v2/openapi.json
   Metrics    {facts["metrics_url"]}
-  Logs       {os.path.relpath(Path(facts["ca_file"]).parent)}/access.log, agent.log
+  Logs       {state_dir}/access.log, agent.log
 
 The sample app also has /headers, /echo, /sha256, /bytes?n=, /events, /wait?seconds= and WebSockets on every path.
 The demo's agent may dial any port of 127.0.0.1. Stop with Ctrl-C.

@@ -6,6 +6,7 @@ from relay.http1.cookies import read_own_cookie
 from relay.http1.forward import forward_request_head, forward_response_head
 from relay.http1.framing import CHUNKED, NO_BODY, UNTIL_CLOSE, Framing, FramingKind
 from relay.http1.limits import HeadLimits
+from relay.http1.look import STYLE, STYLE_SOURCE
 from relay.http1.names import NONCE_COOKIE, PREVIEW_COOKIE
 from relay.http1.request import Form, RequestHead, read_request_head
 from relay.http1.response import ResponseHead, read_response_head
@@ -16,6 +17,8 @@ __all__ = [
     "NONCE_COOKIE",
     "NO_BODY",
     "PREVIEW_COOKIE",
+    "STYLE",
+    "STYLE_SOURCE",
     "UNTIL_CLOSE",
     "BodyReader",
     "BodyWriter",

@@ -1,31 +1,15 @@
 """Answers of the relay's own: errors as JSON for programs and as a page for people."""
 
-import base64
-import hashlib
 import html as html_text
 import json
 from collections.abc import Iterable
 from http import HTTPStatus
 
 from relay.http1.fields import join_headers
+from relay.http1.look import STYLE, STYLE_SOURCE
 from relay.http1.request import RequestHead
 
-_STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { margin: 0; background: #fff; color: #1c1e21; }
-main { max-width: 40rem; margin: 12vh auto 0; padding: 0 1.5rem; }
-h1 { font-size: 1.5rem; line-height: 1.25; }
-p { overflow-wrap: anywhere; }
-small { color: #57606a; }
-@media (prefers-color-scheme: dark) {
-  body { background: #14171a; color: #e6e8ea; }
-  small { color: #9ba4ad; }
-}
-"""
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+_POLICY = f"default-src 'none'; style-src {STYLE_SOURCE}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _HTML_HEADERS = (
     (b"content-type", b"text/html; charset=utf-8"),
     (b"content-security-policy", _POLICY.encode()),
@@ -100,7 +84,7 @@ def _page(status: int, code: str, message: str, request_id: str, *, link: tuple[
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
         f"<p>{html_text.escape(message)}</p>\n{way_on}"
         f"<p><small>{html_text.escape(code)}, request {html_text.escape(request_id)}</small></p>\n"
         "</main>\n</body>\n</html>\n"

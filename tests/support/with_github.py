@@ -24,7 +24,13 @@ TEMPLATE: dict[str, Any] = {
 class GithubDeployment(Deployment):
     """The org `acme` is linked to the account `acme-inc`, which has two members and the repository `shop`."""
 
-    def __init__(self, folder: Path, *, settings: Mapping[str, Mapping[str, str | int | float]] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        names: Mapping[str, str] | None = None,
+        settings: Mapping[str, Mapping[str, str | int | float]] | None = None,
+    ) -> None:
         authority = Authority.create(["localhost"])
         (folder / "github").mkdir()
         self.fake = FakeGitHub(folder / "github", authority=authority)
@@ -42,7 +48,7 @@ class GithubDeployment(Deployment):
             "web_url": self.fake.web_url,
             "ca_file": "github/github-ca.pem",
         }
-        super().__init__(folder, ca=authority, settings={**(settings or {}), "github": github})
+        super().__init__(folder, names=names, ca=authority, settings={**(settings or {}), "github": github})
         for login in (MEMBER, ADMIN, OUTSIDER):
             self.fake.add_user(login)
         self.fake.add_org(ACCOUNT, members=[MEMBER, ADMIN])

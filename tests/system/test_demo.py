@@ -16,7 +16,7 @@ pytestmark = pytest.mark.system
 
 FACTS = {
     "preview_url", "api_url", "app_url", "org", "api_key", "cluster", "cluster_token", "tunnel_address", "ca_file",
-    "metrics_url", "relay_pid", "agent_pid",
+    "metrics_url", "relay_pid", "agent_pid", "login_url",
 }  # fmt: skip
 
 
@@ -35,6 +35,14 @@ def test_the_printed_curl_line_shows_the_sample_app(demo: Demo) -> None:
     assert done.returncode == 0, done.stderr
     assert "Hello from the sample app" in done.stdout
     assert "sd-routing-key" in done.stdout
+
+
+def test_the_printed_link_asks_whether_to_sign_in(demo: Demo) -> None:
+    url = demo.facts["login_url"]
+    assert url in demo.process.output
+    done = run("curl", "--cacert", str(demo.ca_file), "--silent", "--fail", url)
+    assert done.returncode == 0, done.stderr
+    assert "Sign in as demo?" in done.stdout
 
 
 def test_the_metrics_listener_counts_requests(demo: Demo) -> None:
