@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,6 +131,3 @@ def wait_for_access(relay: Running, path: str, count: int) -> list[dict[str, Any
         if line.get("event") == "access":
             found.append(line)
     return found
-
-
-Attack = Callable[[Stage, Page, str], None]

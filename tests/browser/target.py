@@ -41,6 +41,9 @@ class Reply:
     kind: str = "text/html; charset=utf-8"
 
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
 class TargetApp:
     """An HTTP server on loopback. Unless told otherwise it greets, with a secret that is this app's own."""
 
@@ -55,6 +58,8 @@ class TargetApp:
         class Handler(_Handler):
             target_app = app
 
+        for method in METHODS:
+            setattr(Handler, f"do_{method}", Handler.answer)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -105,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
     target_app: TargetApp
     protocol_version = "HTTP/1.1"
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
         app = self.target_app
         length = int(self.headers.get("content-length") or 0)
         headers = [(name.lower(), value) for name, value in self.headers.items()]
@@ -136,8 +141,6 @@ class _Handler(BaseHTTPRequestHandler):
         text = self.target_app.secret.encode()
         self.wfile.write(bytes([0x81, len(text)]) + text + b"\x88\x00")
         self.close_connection = True
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - as http.server wants them
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """What happened is in `seen`."""
