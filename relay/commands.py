@@ -1,4 +1,4 @@
-"""The `signadot-relay` command line: demo, init, serve, check, login-link."""
+"""The `signadot-relay` command line; keys and db are in `relay.administration`."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import trio
 import typer
 
 from certs import CertificateError
-from relay import __version__, config
+from relay import __version__, administration, config
 from relay.app import Relay
 from relay.auth import Role
 from relay.demo.run import DemoOptions, run_demo
@@ -33,6 +33,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="The relay: routes authenticated requests for previews over tunnels that agents in clusters keep up.",
 )
+cli.add_typer(administration.keys_commands, name="keys")
+cli.add_typer(administration.db_commands, name="db")
 org_cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Organisations.")
 cli.add_typer(org_cli, name="org")
 GithubOrgOption = Annotated[

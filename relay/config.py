@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import quote, unquote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 from pydantic import model_validator as validate_model
@@ -259,6 +260,8 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
     url = store.url
     if url.startswith(SQLITE_PREFIX):
         url = f"{SQLITE_PREFIX}{folder / url.removeprefix(SQLITE_PREFIX)}"
+    else:
+        url = _resolve_url_files(url, folder)
     return settings.model_copy(
         update={
             "tls": Tls(certificate=folder / settings.tls.certificate, key=folder / settings.tls.key),
@@ -276,6 +279,13 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
             ),
         }
     )
+
+
+_URL_FILE = re.compile(r"([?&]ssl(?:rootcert|cert|key)=)(?!/|%2[Ff])([^&]+)")
+
+
+def _resolve_url_files(url: str, folder: Path) -> str:
+    return _URL_FILE.sub(lambda match: match[1] + quote(f"{folder}/{unquote(match[2])}"), url)
 
 
 def _below(folder: Path, path: Path | None) -> Path | None:

@@ -119,6 +119,13 @@ class ConflictError(RelayError):
     status = 409
 
 
+class UnsupportedMediaTypeError(RelayError):
+    """The body is of a kind that is not taken (RFC 9110 15.5.16)."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
 class InvalidError(RelayError):
     """A value in the request breaks a rule; the message names the field's path and the rule."""
 

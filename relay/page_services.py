@@ -40,7 +40,7 @@ def page_services(
         database=database,
         find_login=find_login,
         github=github,
-        sealer=TextSealer(lambda: [database.sealer.active.derive(OAUTH_COOKIE)]),
+        sealer=TextSealer(lambda: [key for _, key in database.sealer.derive(OAUTH_COOKIE)]),
         cluster_status=cluster_status,
         preview_url=preview_url,
         app_host=settings.hosts.app,

@@ -1,11 +1,12 @@
 """First-time set-up, and opening what it made."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from certs import CertificateError, server_context, write_file
 from relay import config
-from relay.auth import MasterKey, mint_master_key, parse_master_key
+from relay.auth import MasterKey, mint_master_key, parse_master_keys
 from relay.control.github import load_app
 from relay.errors import ConfigurationError, ConflictError, StoreUnavailableError
 from relay.routing import require_name
@@ -26,7 +27,7 @@ async def initialise(
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_file(path, mint_master_key().encode(), mode=0o600)
-    database = Database.open(settings.store.url, load_master_key(path), create=True)
+    database = open_unchanged(settings, create=True)
     try:
         upgrade(database)
         api_key = await database.write(_create, org, more)
@@ -69,18 +70,38 @@ def _try_github(settings: config.Settings) -> None:
 
 
 def _try_store(settings: config.Settings) -> None:
-    Database.open(settings.store.url, load_master_key(settings.keys.master)).close()
+    open_unchanged(settings).close()
 
 
 def open_store(settings: config.Settings) -> Database:
     """Opens the database that `initialise` made and brings its schema up to date. Raises ConfigurationError."""
-    database = Database.open(settings.store.url, load_master_key(settings.keys.master))
-    upgrade(database)
+    database = open_unchanged(settings)
+    try:
+        upgrade(database)
+    except BaseException:
+        database.close()
+        raise
     return database
 
 
-def load_master_key(path: Path) -> MasterKey:
-    """Reads the master key file. Raises ConfigurationError when it is missing, readable by others or malformed."""
+def open_unchanged(settings: config.Settings, *, create: bool = False) -> Database:
+    """Opens the database as it is. Raises ConfigurationError, StoreUnavailableError."""
+    path = settings.keys.master
+    return Database.open(
+        settings.store.url,
+        load_master_keys(path),
+        create=create,
+        password_file=settings.store.password_file,
+        query_seconds=settings.limits.query_seconds,
+        masters_again=partial(load_master_keys, path),
+    )
+
+
+def load_master_keys(path: Path) -> tuple[MasterKey, ...]:
+    """Reads the master key file, the key in use first.
+
+    Raises ConfigurationError when it is missing, readable by others or malformed.
+    """
     try:
         if path.stat().st_mode & 0o077:
             raise ConfigurationError(f"keys.master: {path}: readable by others; chmod 600 it")
@@ -91,4 +112,4 @@ def load_master_key(path: Path) -> MasterKey:
         raise ConfigurationError(
             f"keys.master: {path}: not a master key: 32 random bytes in base64 are expected"
         ) from error
-    return parse_master_key(text, source=f"keys.master: {path}")
+    return parse_master_keys(text, source=f"keys.master: {path}")

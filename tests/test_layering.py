@@ -10,7 +10,10 @@ GROUND = {"relay.mux", "relay.http1", "relay.routing", "relay.auth", "relay.erro
 SHELL = {"relay.transport", "relay.store", "relay.telemetry"}
 SERVICES = {"relay.tunnels", "relay.ingress", "relay.control", "relay.dashboard"}
 ROOTS = {
+    "relay.administration",
     "relay.app",
+    "relay.parts",
+    "relay.upkeep",
     "relay.__main__",
     "relay.config",
     "relay.demo",
@@ -41,6 +44,7 @@ ONLY_IN = {
     "sqlalchemy": {"relay.store"},
     "alembic": {"relay.store"},
     "sqlcipher3": {"relay.store"},
+    "psycopg": {"relay.store"},
     "fastapi": {"relay.control"},
     "starlette": {"relay.control"},
     "jwt": {"relay.control"},

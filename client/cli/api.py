@@ -2,6 +2,10 @@
 
 import json
 import ssl
+import sys
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -14,6 +18,11 @@ from relay import __version__
 from relay.errors import ConfigurationError
 
 TIMEOUT_SECONDS = 30.0
+PAGE_ITEMS = 1000
+"""The longest page that the API gives: the fewest requests for a whole list."""
+WAIT_SECONDS = 120.0
+"""How long a command waits in all for an API that says that it is asked too often."""
+DEFAULT_RETRY_SECONDS = 1.0
 LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -55,8 +64,9 @@ class LoopbackTransport(httpx2.BaseTransport):
 class ApiClient:
     """Calls the API for one org. Use as a context manager."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._settings = settings
+        self._sleep = sleep
         context = tls_context(settings)
         host = settings.api.host
         local = host == "localhost" or host.endswith(".localhost")
@@ -81,19 +91,55 @@ class ApiClient:
 
         Raises ApiError with the API's own sentence, UnreachableError.
         """
-        parts = "/".join(quote(part, safe="") for part in ("orgs", self._settings.org, *path))
-        try:
-            answer = self._client.request(method, f"/{parts}", json=body)
-        except httpx2.HTTPError as error:
-            raise UnreachableError(self._unreachable(error)) from error
+        return self._call(method, self._below_org(path), body=body)
+
+    def list_all(self, *path: str, limit: int | None = None) -> dict[str, Any]:
+        """A whole list, however many pages it has, or its first `limit` items; raises as `call` does."""
+        items: list[Any] = []
+        cursor: str | None = None
+        while True:
+            left = PAGE_ITEMS if limit is None else min(PAGE_ITEMS, limit - len(items))
+            query = {"limit": str(left)} | ({} if cursor is None else {"cursor": cursor})
+            page = self._call("GET", self._below_org(path), query=query)
+            items += page["items"]
+            cursor = page["nextCursor"]
+            if cursor is None or (limit is not None and len(items) >= limit):
+                return {"items": items, "nextCursor": cursor}
+
+    def whoami(self) -> Any:
+        """The credential and the orgs that it belongs to; raises as `call` does."""
+        return self._call("GET", "/orgs")
+
+    def _below_org(self, path: tuple[str, ...]) -> str:
+        return "".join("/" + quote(part, safe="") for part in ("orgs", self._settings.org, *path))
+
+    def _call(self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
+        answer = self._patiently(method, path, body=body, query=query)
         if not answer.is_success:
-            raise ApiError(_sentence(answer))
+            raise ApiError(_sentence(answer), answer_status=answer.status_code)
         if not answer.content:
             return None
         try:
             return answer.json()
         except json.JSONDecodeError as error:
             raise ApiError(f"https://{self._settings.api} did not answer with JSON; is api_url right?") from error
+
+    def _patiently(
+        self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None
+    ) -> httpx2.Response:
+        """Asks, and asks again when the API says that it was too often, unless that takes too long."""
+        left = WAIT_SECONDS
+        while True:
+            try:
+                answer = self._client.request(method, path, json=body, params=query)
+            except httpx2.HTTPError as error:
+                raise UnreachableError(self._unreachable(error)) from error
+            seconds = retry_seconds(answer)
+            if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS or seconds > left:
+                return answer
+            sys.stderr.write(f"signadot: the API is asked too often; going on in {seconds:g} s\n")
+            self._sleep(seconds)
+            left -= max(seconds, DEFAULT_RETRY_SECONDS)  # an answer of 0 must not be asked for without end
 
     def _unreachable(self, error: Exception) -> str:
         where = f"https://{self._settings.api}"
@@ -103,6 +149,12 @@ class ApiClient:
         if isinstance(error, httpx2.TimeoutException):
             return f"{where} did not answer within {TIMEOUT_SECONDS:.0f} s"
         return f"{where} cannot be reached: {str(error) or type(error).__name__}"
+
+
+def retry_seconds(answer: httpx2.Response) -> float:
+    """When the answer says to ask again (RFC 9110 section 10.2.3, in seconds)."""
+    value = answer.headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdigit() else DEFAULT_RETRY_SECONDS
 
 
 def _tls_problem(error: BaseException | None) -> str | None:

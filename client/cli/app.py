@@ -4,20 +4,29 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer._completion_classes import completion_init
 
 from client.cli.clusters import cluster
 from client.cli.context import group
 from client.cli.forward import port_forward
 from client.cli.keys import apikey, events
+from client.cli.members import member
+from client.cli.pull_requests import template
+from client.cli.whoami import completion, whoami
 from client.cli.workspaces import workspace
 from relay import __version__
 
+completion_init()  # makes the shells known that `completion` prints scripts for
 cli = group("Clusters, workspaces and credentials of a Signadot relay.")
 cli.add_typer(cluster, name="cluster")
 cli.add_typer(workspace, name="workspace")
+cli.add_typer(template, name="template")
+cli.add_typer(member, name="member")
 cli.add_typer(apikey, name="apikey")
 cli.add_typer(events, name="events")
 cli.command("port-forward")(port_forward)
+cli.command()(whoami)
+cli.command()(completion)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback shape

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from client.cli.context import api_of, group, settings_of
+from client.cli.context import IfExistsOption, api_of, group, remove, settings_of
 from client.cli.output import Format, OutputOption, show
 from client.cli.settings import Settings
 
@@ -53,16 +53,24 @@ def add(context: typer.Context, name: Name, output: OutputOption = Format.TABLE)
 def list_clusters(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
     """List the clusters of the org."""
     with api_of(context) as api:
-        answer = api.call("GET", "clusters")
+        answer = api.list_all("clusters")
     show(answer, output, COLUMNS, answer["items"])
 
 
 @cluster.command()
-def delete(context: typer.Context, name: Name) -> None:
+def get(context: typer.Context, name: Name, output: OutputOption = Format.TABLE) -> None:
+    """Show one cluster."""
+    with api_of(context) as api:
+        answer = api.call("GET", "clusters", name)
+    show(answer, output, COLUMNS, [answer])
+
+
+@cluster.command()
+def delete(context: typer.Context, name: Name, *, if_exists: IfExistsOption = False) -> None:
     """Delete a cluster without workspaces; its tokens end with it."""
     with api_of(context) as api:
-        api.call("DELETE", "clusters", name)
-    typer.echo(f"cluster {name} is deleted")
+        deleted = remove(api, "clusters", name, if_exists=if_exists)
+    typer.echo(f"cluster {name} is deleted" if deleted else f"there is no cluster {name}")
 
 
 @token.command("create")
@@ -80,7 +88,7 @@ def create_token(
 def list_tokens(context: typer.Context, cluster: ClusterOption, output: OutputOption = Format.TABLE) -> None:
     """List the tokens of a cluster, without their secrets."""
     with api_of(context) as api:
-        answer = api.call("GET", "clusters", cluster, "tokens")
+        answer = api.list_all("clusters", cluster, "tokens")
     show(answer, output, TOKEN_COLUMNS, answer["items"])
 
 

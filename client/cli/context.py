@@ -1,13 +1,17 @@
 """What the commands take from the root command."""
 
 import os
+from http import HTTPStatus
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
 import typer
 
 from client.cli.api import ApiClient
+from client.cli.errors import ApiError
 from client.cli.settings import Settings, load
+
+IfExistsOption = Annotated[bool, typer.Option("--if-exists", help="Succeed as well when there is none.")]
 
 
 def settings_of(context: typer.Context) -> Settings:
@@ -29,3 +33,14 @@ def group(help_text: str) -> typer.Typer:
         help=help_text,
         add_completion=False,
     )
+
+
+def remove(api: ApiClient, *path: str, if_exists: bool) -> bool:
+    """Deletes what the path names; False when it is not there and that is as good."""
+    try:
+        api.call("DELETE", *path)
+    except ApiError as error:
+        if if_exists and error.answer_status == HTTPStatus.NOT_FOUND:
+            return False
+        raise
+    return True

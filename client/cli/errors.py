@@ -8,6 +8,11 @@ class ApiError(RelayError):
 
     code = "api_error"
 
+    def __init__(self, message: str, *, answer_status: int = 0) -> None:
+        super().__init__(message)
+        self.answer_status = answer_status
+        """HTTP status of the API's answer; 0 for what is no answer of the API's."""
+
 
 class UnreachableError(RelayError):
     """The API could not be reached."""

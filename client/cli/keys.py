@@ -16,6 +16,7 @@ class Role(Enum):
     MEMBER = "member"
 
 
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.")]
 apikey = group("API keys of programs and people.")
 events = group("Who changed what.")
 COLUMNS = {
@@ -31,7 +32,7 @@ EVENT_COLUMNS = {
     "ACTION": lambda item: item["action"],
     "KIND": lambda item: item["object"]["kind"],
     "NAME": lambda item: item["object"]["name"],
-    "BY": lambda item: f"{item['credential']['kind']} …{item['credential']['lastFour']}".removesuffix(" …"),
+    "BY": lambda item: _who(item["credential"]),
 }
 
 
@@ -52,15 +53,20 @@ def create_key(
 def list_keys(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
     """List the API keys of the org, without their secrets."""
     with api_of(context) as api:
-        answer = api.call("GET", "api-keys")
+        answer = api.list_all("api-keys")
     show(answer, output, COLUMNS, answer["items"])
 
 
+@apikey.command("get")
+def get_key(context: typer.Context, key_id: KeyId, output: OutputOption = Format.TABLE) -> None:
+    """Show one API key, without its secret."""
+    with api_of(context) as api:
+        answer = api.call("GET", "api-keys", key_id)
+    show(answer, output, COLUMNS, [answer])
+
+
 @apikey.command("delete")
-def delete_key(
-    context: typer.Context,
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.")],
-) -> None:
+def delete_key(context: typer.Context, key_id: KeyId) -> None:
     """Revoke an API key at once."""
     with api_of(context) as api:
         api.call("DELETE", "api-keys", key_id)
@@ -68,8 +74,19 @@ def delete_key(
 
 
 @events.command("list")
-def list_events(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
+def list_events(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 100,
+    output: OutputOption = Format.TABLE,
+) -> None:
     """List the latest changes, newest first."""
     with api_of(context) as api:
-        answer = api.call("GET", "events")
+        answer = api.list_all("events", limit=limit)
     show(answer, output, EVENT_COLUMNS, answer["items"])
+
+
+def _who(credential: dict[str, str]) -> str:
+    """A user by name; a program by the kind and the last characters of its credential."""
+    if credential["name"]:
+        return credential["name"]
+    return f"{credential['kind']} …{credential['lastFour']}".removesuffix(" …")

@@ -1,7 +1,9 @@
 """Workspace files with placeholders: `@{key}` is text, `@{key[raw]}` is YAML, such as a number."""
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,6 +15,16 @@ _KEY = r"[A-Za-z][A-Za-z0-9_.-]*"
 _SETTING = re.compile(rf"({_KEY})=(.*)", re.DOTALL)
 _PLACEHOLDER = re.compile(rf"@\{{({_KEY})\}}")
 _RAW = re.compile(rf"@\{{({_KEY})\[raw\]\}}")
+
+
+def read_text(file: Path) -> str:
+    """The text of a file, `-` is standard input. Raises ConfigurationError."""
+    try:
+        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file}: not UTF-8 text") from error
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, str]:
@@ -34,20 +46,32 @@ def read_workspace(text: str, values: Mapping[str, str], *, source: str) -> tupl
     Placeholders are replaced in the parsed document, so that a value can never change its structure.
     Raises ConfigurationError for bad YAML, a placeholder without value and a value without placeholder.
     """
+    template = _Template(values, source)
+    document = template.fill(_parse(text, source))
+    template.check()
+    return _parts(document, "name", source)
+
+
+def read_template(text: str, *, source: str) -> tuple[str, dict[str, Any]]:
+    """Repository and spec of a template file; the relay replaces its placeholders, later. Raises ConfigurationError."""
+    return _parts(_parse(text, source), "repository", source)
+
+
+def _parse(text: str, source: str) -> Any:
     try:
-        document = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{source}: {yaml_problem(error)}") from error
-    template = _Template(values, source)
-    document = template.fill(document)
-    template.check()
+
+
+def _parts(document: Any, key: str, source: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(document, dict) or not isinstance(document.get("spec"), dict):
-        raise ConfigurationError(f"{source}: must have `name` and `spec`")
-    if not isinstance(document.get("name"), str):
-        raise ConfigurationError(f"{source}: `name` must be text")
-    if unknown := [str(key) for key in document if key not in {"name", "spec"}]:
-        raise ConfigurationError(f"{source}: unknown key {', '.join(unknown)}; only `name` and `spec` are known")
-    return document["name"], document["spec"]
+        raise ConfigurationError(f"{source}: must have `{key}` and `spec`")
+    if not isinstance(document.get(key), str):
+        raise ConfigurationError(f"{source}: `{key}` must be text")
+    if unknown := [str(name) for name in document if name not in {key, "spec"}]:
+        raise ConfigurationError(f"{source}: unknown key {', '.join(unknown)}; only `{key}` and `spec` are known")
+    return document[key], document["spec"]
 
 
 class _Template:

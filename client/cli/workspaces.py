@@ -1,6 +1,5 @@
 """`signadot workspace`."""
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from client.cli.api import ApiClient
-from client.cli.context import api_of, group
+from client.cli.context import IfExistsOption, api_of, group, remove
 from client.cli.errors import NotReadyError
 from client.cli.output import Format, OutputOption, show
-from client.cli.templates import parse_settings, read_workspace
-from relay.errors import ConfigurationError
+from client.cli.progress import progress
+from client.cli.templates import parse_settings, read_text, read_workspace
 
 POLL_SECONDS = 1.0
 
@@ -42,7 +41,7 @@ def apply(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Make a workspace, or bring it to what the file says; prints its endpoints and URLs."""
-    name, spec = read_workspace(_read(file), parse_settings(values or []), source=str(file))
+    name, spec = read_workspace(read_text(file), parse_settings(values or []), source=str(file))
     with api_of(context) as api:
         answer = api.call("PUT", "workspaces", name, body={"spec": spec})
         if wait:
@@ -64,34 +63,30 @@ def get(context: typer.Context, name: Name, output: OutputOption = Format.TABLE)
 def list_workspaces(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
     """List the workspaces of the org."""
     with api_of(context) as api:
-        answer = api.call("GET", "workspaces")
+        answer = api.list_all("workspaces")
     show(answer, output, COLUMNS, answer["items"])
 
 
 @workspace.command()
-def delete(context: typer.Context, name: Name) -> None:
+def delete(context: typer.Context, name: Name, *, if_exists: IfExistsOption = False) -> None:
     """Delete a workspace; its previews are gone at once."""
     with api_of(context) as api:
-        api.call("DELETE", "workspaces", name)
-    typer.echo(f"workspace {name} is deleted")
+        deleted = remove(api, "workspaces", name, if_exists=if_exists)
+    typer.echo(f"workspace {name} is deleted" if deleted else f"there is no workspace {name}")
 
 
 def wait_until_ready(api: ApiClient, answer: Any, seconds: float, now: Callable[[], float]) -> Any:
-    """Asks again until the workspace is ready. Raises NotReadyError after `seconds`."""
+    """Asks again until the workspace is ready, and says meanwhile what is missing.
+
+    Raises NotReadyError after `seconds`.
+    """
     deadline = now() + seconds
-    while not answer["status"]["ready"]:
-        if now() >= deadline:
-            status = answer["status"]
-            raise NotReadyError(f"workspace {answer['name']} is not ready after {seconds:g} s: {status['message']}")
-        time.sleep(min(POLL_SECONDS, max(0.0, deadline - now())))
-        answer = api.call("GET", "workspaces", answer["name"])
+    with progress() as say:
+        while not answer["status"]["ready"]:
+            message = answer["status"]["message"]
+            if now() >= deadline:
+                raise NotReadyError(f"workspace {answer['name']} is not ready after {seconds:g} s: {message}")
+            say(f"waiting for workspace {answer['name']}: {message}")
+            time.sleep(min(POLL_SECONDS, max(0.0, deadline - now())))
+            answer = api.call("GET", "workspaces", answer["name"])
     return answer
-
-
-def _read(file: Path) -> str:
-    try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{file}: not UTF-8 text") from error

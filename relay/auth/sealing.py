@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from relay.auth.master import KEY_ID_BYTES, MasterKey
+from relay.auth.master import KEY_ID_BYTES, SecretKey
 from relay.auth.tokens import Token, keyed_hash
 from relay.errors import RelayError
 
@@ -30,21 +30,33 @@ class UnsealError(RelayError):
 
 
 class Sealer:
-    """Seals with the active master key, unseals with any of those given.
+    """Seals with the active key, unseals with any of those given.
 
     Args:
         active: the key under which values are sealed, indexed and hashed.
-        others: earlier keys whose values can still be read.
+        others: earlier keys whose values can still be read and found.
     """
 
-    __slots__ = ("_ciphers", "_index_key", "_peppers", "active")
+    __slots__ = ("_ciphers", "_index_keys", "_keys", "_peppers", "active")
 
-    def __init__(self, active: MasterKey, *, others: Iterable[MasterKey] = ()) -> None:
+    def __init__(self, active: SecretKey, *, others: Iterable[SecretKey] = ()) -> None:
         self.active = active
-        keys = [*others, active]
-        self._ciphers = {bytes.fromhex(key.id): AESGCM(key.derive("sealing")) for key in keys}
-        self._peppers = {key.id: key.derive("pepper") for key in reversed(keys)}
-        self._index_key = active.derive("index")
+        self._keys = (active, *others)
+        self._ciphers = {bytes.fromhex(key.id): AESGCM(key.derive("sealing")) for key in self._keys}
+        self._peppers = {key.id: key.derive("pepper") for key in self._keys}
+        self._index_keys = tuple(key.derive("index") for key in self._keys)
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Ids of all keys, the active one first."""
+        return tuple(key.id for key in self._keys)
+
+    def derive(self, purpose: str) -> tuple[tuple[str, bytes], ...]:
+        """For every key its id and 32 bytes for one purpose, the active one first: sign with it, accept any of them.
+
+        Do not keep them: ask again each time, as the keys of a running process change.
+        """
+        return tuple((key.id, key.derive(purpose)) for key in self._keys)
 
     def seal(self, plaintext: str, *, table: str, column: str, row_id: str) -> bytes:
         """Encrypts a value for one column of one row. Sealing twice gives two different blobs."""
@@ -73,9 +85,14 @@ class Sealer:
     def blind_index(self, value: str, *, table: str, column: str) -> bytes:
         """A keyed hash (HMAC-SHA-256) that stands beside a sealed value so that it can be looked up and kept unique.
 
-        Equal values of one column have equal hashes; those of different columns do not.
+        Equal values of one column have equal hashes under one key; those of different columns do not.
         """
-        return hmac.digest(self._index_key, _joined(table, column, value), hashlib.sha256)
+        return self.blind_indexes(value, table=table, column=column)[0]
+
+    def blind_indexes(self, value: str, *, table: str, column: str) -> list[bytes]:
+        """The hashes beside which a value may be found, one per key, the active one first."""
+        message = _joined(table, column, value)
+        return [hmac.digest(key, message, hashlib.sha256) for key in self._index_keys]
 
     def token_hash(self, token: Token) -> tuple[bytes, str]:
         """The keyed hash to store for a new token, and the version of the pepper in it."""

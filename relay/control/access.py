@@ -9,16 +9,24 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader
 
 from relay.auth import Action, Membership, Principal, require
+from relay.control import rates
+from relay.control.parameters import OrgName
 from relay.control.services import Services
-from relay.errors import UnauthenticatedError
+from relay.errors import UnauthenticatedError, UnsupportedMediaTypeError
 from relay.store import Actor
 
 API_KEY_HEADER = "signadot-api-key"
 SHOWN_CHARACTERS = 4
 
-# For the OpenAPI document only: `ProtectedRoute` is what reads the header.
+# For the OpenAPI document only: `ProtectedRoute` is what reads the headers.
 api_key_scheme = APIKeyHeader(
-    name=API_KEY_HEADER, auto_error=False, description="An API key; `Authorization: ApiKey <key>` works as well."
+    name=API_KEY_HEADER, scheme_name="apiKey", auto_error=False, description="An API key, `sdk_…`."
+)
+authorization_scheme = APIKeyHeader(
+    name="Authorization",
+    scheme_name="authorization",
+    auto_error=False,
+    description="The same with a scheme in front: `ApiKey sdk_…`.",
 )
 
 
@@ -44,7 +52,11 @@ class ProtectedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def authenticated(request: Request) -> Response:
-            request.state.caller = await _authenticate(request)
+            request.state.caller = caller = await _authenticate(request)
+            # Kept before it is acted upon: the refusal shows it too.
+            request.state.allowance = allowance = rates_of(request).count(caller.principal.credential_id)
+            rates.require(allowance)
+            await _require_json(request)
             return await handle(request)
 
         return authenticated
@@ -55,18 +67,23 @@ def services_of(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
+def rates_of(request: Request) -> rates.Rates:
+    """Who asked how often."""
+    return cast("rates.Rates", request.app.state.rates)
+
+
 def caller_of(request: Request) -> Caller:
     """Who is asking."""
     return cast("Caller", request.state.caller)
 
 
-def membership_for(action: Action) -> Callable[[Request, str], Coroutine[Any, Any, Membership]]:
+def membership_for(action: Action) -> Callable[[Request, OrgName], Coroutine[Any, Any, Membership]]:
     """A dependency: the caller's membership in the path's org, by which it may do `action`.
 
     Raises ForbiddenError.
     """
 
-    async def membership(request: Request, org: str) -> Membership:
+    async def membership(request: Request, org: OrgName) -> Membership:
         return require(caller_of(request).principal, org, action)
 
     return membership
@@ -77,9 +94,29 @@ CallerOf = Annotated[Caller, Depends(caller_of)]
 
 
 async def _authenticate(request: Request) -> Caller:
-    api_key = _presented(request)
-    principal = await services_of(request).lookups.principal(api_key)
+    address = "" if request.client is None else request.client.host
+    try:
+        api_key = _presented(request)
+        principal = await _principal(request, api_key, address)
+    except UnauthenticatedError:
+        rates_of(request).count_failure(address)
+        raise
     return Caller(principal=principal, last_four=api_key[-SHOWN_CHARACTERS:])
+
+
+async def _principal(request: Request, api_key: str, address: str) -> Principal:
+    lookups = services_of(request).lookups
+    principal = lookups.principal_nowait(api_key)
+    if principal is not None:
+        return principal  # keys in use go on working beside somebody who guesses
+    rates_of(request).require_trust(address)
+    return await lookups.principal(api_key)
+
+
+async def _require_json(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and await request.body():
+        raise UnsupportedMediaTypeError("the body must be JSON, sent with content-type: application/json")
 
 
 def _presented(request: Request) -> str:

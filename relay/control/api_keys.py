@@ -8,6 +8,8 @@ from relay.auth import Action, Membership, Role
 from relay.control.access import CallerOf, ServicesOf, membership_for
 from relay.control.models.common import optional_timestamp, timestamp
 from relay.control.models.orgs import ApiKeyAnswer, ApiKeyList, ApiKeyRequest, NewApiKeyAnswer
+from relay.control.paging import PagingOf
+from relay.control.parameters import Id
 from relay.control.routing import answers, make_router
 from relay.errors import NotFoundError
 from relay.store import ApiKey, api_keys
@@ -19,10 +21,10 @@ PATH = "/orgs/{org}/api-keys"
 
 
 @router.get(PATH, responses=answers())
-async def list_api_keys(services: ServicesOf, member: Reader) -> ApiKeyList:
-    """The API keys of the org, without their secrets."""
-    found = await services.database.read(api_keys.find_all, member.org_id, limit=1000)
-    return ApiKeyList(items=[_answer(key) for key in found])
+async def list_api_keys(services: ServicesOf, member: Reader, paging: PagingOf) -> ApiKeyList:
+    """The API keys of the org, oldest first, without their secrets."""
+    page = await paging.read(services.database, api_keys.find_all, member.org_id, id_of=lambda key: key.id)
+    return ApiKeyList(items=[_answer(key) for key in page.items], next_cursor=page.next_cursor)
 
 
 @router.post(PATH, status_code=201, responses=answers())
@@ -40,7 +42,7 @@ async def create_api_key(
 async def get_api_key(
     services: ServicesOf,
     member: Reader,
-    id: str,  # noqa: A002 - as in the path
+    id: Id,  # noqa: A002 - as in the path
 ) -> ApiKeyAnswer:
     """One API key."""
     found = await services.database.read(api_keys.get, member.org_id, id)
@@ -55,7 +57,7 @@ async def delete_api_key(
     services: ServicesOf,
     caller: CallerOf,
     member: Writer,
-    id: str,  # noqa: A002 - as in the path
+    id: Id,  # noqa: A002 - as in the path
 ) -> None:
     """Revokes an API key at once. The last admin key of an org cannot be revoked."""
     await services.database.write(api_keys.remove, member.org_id, id, actor=caller.actor)

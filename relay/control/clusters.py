@@ -8,10 +8,11 @@ from relay.auth import Action, Membership
 from relay.control.access import CallerOf, ServicesOf, membership_for
 from relay.control.models.clusters import ClusterAnswer, ClusterList, ClusterRequest, ClusterStatusAnswer
 from relay.control.models.common import optional_timestamp, timestamp
+from relay.control.paging import PagingOf
+from relay.control.parameters import ClusterName
 from relay.control.routing import Answers, answers, make_router
 from relay.control.services import Services
-from relay.store import Actor, Cluster, cluster_tokens, clusters
-from relay.store.rows import Transaction
+from relay.store import Cluster, clusters
 
 router = make_router("clusters")
 Reader = Annotated[Membership, Depends(membership_for(Action.READ_CLUSTERS))]
@@ -20,10 +21,10 @@ CREATED: Answers = {201: {"model": ClusterAnswer, "description": "The cluster is
 
 
 @router.get("/orgs/{org}/clusters", responses=answers())
-async def list_clusters(services: ServicesOf, member: Reader) -> ClusterList:
-    """The clusters of the org and whether their agents are connected."""
-    found = await services.database.read(clusters.find_all, member.org_id, limit=1000)
-    return ClusterList(items=[_answer(services, cluster) for cluster in found])
+async def list_clusters(services: ServicesOf, member: Reader, paging: PagingOf) -> ClusterList:
+    """The clusters of the org, oldest first, and whether their agents are connected."""
+    page = await paging.read(services.database, clusters.find_all, member.org_id, id_of=lambda cluster: cluster.id)
+    return ClusterList(items=[_answer(services, cluster) for cluster in page.items], next_cursor=page.next_cursor)
 
 
 @router.put("/orgs/{org}/clusters/{cluster}", responses=answers() | CREATED)
@@ -32,7 +33,7 @@ async def put_cluster(
     services: ServicesOf,
     caller: CallerOf,
     member: Writer,
-    cluster: str,
+    cluster: ClusterName,
     response: Response,
     body: ClusterRequest | None = None,  # noqa: ARG001 - checked, and empty so far
 ) -> ClusterAnswer:
@@ -43,24 +44,15 @@ async def put_cluster(
 
 
 @router.get("/orgs/{org}/clusters/{cluster}", responses=answers(404))
-async def get_cluster(services: ServicesOf, member: Reader, cluster: str) -> ClusterAnswer:
+async def get_cluster(services: ServicesOf, member: Reader, cluster: ClusterName) -> ClusterAnswer:
     """One cluster."""
     return _answer(services, await services.database.read(clusters.require, member.org_id, cluster))
 
 
 @router.delete("/orgs/{org}/clusters/{cluster}", status_code=204, responses=answers(404, 409))
-async def delete_cluster(*, services: ServicesOf, caller: CallerOf, member: Writer, cluster: str) -> None:
+async def delete_cluster(*, services: ServicesOf, caller: CallerOf, member: Writer, cluster: ClusterName) -> None:
     """Removes a cluster without workspaces; its tokens are revoked and its agents disconnected."""
-    token_ids = await services.database.write(_remove, member.org_id, cluster, caller.actor)
-    for token_id in token_ids:
-        services.disconnect_token(token_id)
-
-
-def _remove(tx: Transaction, org_id: str, name: str, actor: Actor) -> list[str]:
-    cluster = clusters.require(tx, org_id, name)
-    token_ids = [token.id for token in cluster_tokens.find_all(tx, cluster, limit=1000)]
-    clusters.remove(tx, org_id, name, actor=actor)
-    return token_ids
+    await services.database.write(clusters.remove, member.org_id, cluster, actor=caller.actor)
 
 
 def _answer(services: Services, cluster: Cluster) -> ClusterAnswer:

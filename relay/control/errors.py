@@ -13,13 +13,14 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from relay.control.models.errors import ErrorAnswer, Problem
-from relay.errors import RelayError, UnauthenticatedError
+from relay.control.rates import rate_headers, retry_after
+from relay.errors import GithubUnavailableError, RateLimitedError, RelayError, UnauthenticatedError
 
 CHALLENGE = {"www-authenticate": 'ApiKey realm="signadot"'}
 """RFC 9110 section 11.6.1: a 401 says which scheme is wanted."""
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
-_PATH_IN_MESSAGE = re.compile(r"([A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)*): (.+)", re.DOTALL)
+_PATH_IN_MESSAGE = re.compile(r"([A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9_-]+)*): (.+)", re.DOTALL)
 _MESSAGES = {
     "missing": "is missing",
     "extra_forbidden": "is not a known field",
@@ -58,6 +59,29 @@ class AnswerUnexpected:
             await answer(scope, receive, send)
 
 
+class AddHeaders:
+    """ASGI middleware, outside of all: what every answer says of itself."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Runs the application for one request."""
+        state: dict[str, Any] = {}
+        scope["state"] = state
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                # Answers hold secrets that are shown once, and states that change without a new ETag.
+                added = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+                if (allowance := state.get("allowance")) is not None:
+                    added += rate_headers(allowance)
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
 def error_answer(
     request: Request, status: int, code: str, message: str, *, problems: Sequence[Problem] = ()
 ) -> JSONResponse:
@@ -82,7 +106,10 @@ async def _relay_error(request: Request, error: Exception) -> JSONResponse:
     if error.code == "invalid" and (match := _PATH_IN_MESSAGE.fullmatch(message)):
         problems.append(Problem(path=match[1], message=match[2]))
     code = UnauthenticatedError.code if isinstance(error, UnauthenticatedError) else error.code
-    return error_answer(request, error.status, code, message, problems=problems)
+    answer = error_answer(request, error.status, code, message, problems=problems)
+    if isinstance(error, RateLimitedError | GithubUnavailableError) and error.retry_after_seconds is not None:
+        answer.headers["retry-after"] = retry_after(error.retry_after_seconds)
+    return answer
 
 
 def problems_of(error: ValidationError) -> str:
@@ -115,7 +142,9 @@ def _problem(item: Any) -> Problem:
 
 
 def _path(location: Iterable[int | str]) -> str:
-    return ".".join(str(part) for part in location if part != "[key]")
+    path = ".".join(str(part) for part in location if part != "[key]")
+    # A key of the body's may hold half a surrogate pair, which cannot be sent back.
+    return path.encode("utf-8", "replace").decode()
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
@@ -129,4 +158,13 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         message = str(error.detail)
     answer = error_answer(request, status, _CODES.get(status, "bad_request"), message)
     answer.headers.update(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        # RFC 9110 section 15.5.6: all of them; the framework names those of the first route that fits the path.
+        answer.headers["allow"] = ", ".join(sorted(_methods_at(request)))
     return answer
+
+
+def _methods_at(request: Request) -> set[str]:
+    path = request.scope["path"]
+    places: Iterable[tuple[re.Pattern[str], set[str]]] = request.app.state.places
+    return {method for pattern, methods in places for method in methods if pattern.match(path)}

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Security
 
-from relay.control.access import ProtectedRoute, api_key_scheme
+from relay.control.access import ProtectedRoute, api_key_scheme, authorization_scheme
 from relay.control.models.errors import ErrorAnswer
 
 _MEANINGS = {
@@ -13,10 +13,14 @@ _MEANINGS = {
     403: "The credential does not belong to the org, or its role does not allow this.",
     404: "What was asked for does not exist.",
     409: "The change contradicts the present state.",
+    412: "`If-Match` or `If-None-Match` does not hold: it was changed, made or deleted meanwhile.",
+    413: "The body is too large.",
+    415: "The body is not sent as `application/json`.",
     422: "A value in the request breaks a rule; `problems` has each one with its path.",
+    429: "Too many requests of this credential, or too many failed ones from this address.",
     503: "The store does not answer at the moment.",
 }
-
+_ALWAYS = {400, 401, 403, 413, 415, 422, 429, 503}
 
 Answers = dict[int | str, dict[str, Any]]
 """Answers of an operation by status, as FastAPI takes them."""
@@ -25,11 +29,11 @@ Answers = dict[int | str, dict[str, Any]]
 def answers(*statuses: int) -> Answers:
     """The error answers of an operation, for the OpenAPI document."""
     return {
-        status: {"model": ErrorAnswer, "description": _MEANINGS[status]}
-        for status in sorted({400, 401, 403, 422, 503, *statuses})
+        status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in sorted({*_ALWAYS, *statuses})
     }
 
 
 def make_router(resource: str) -> APIRouter:
     """A router whose routes need a credential."""
-    return APIRouter(tags=[resource], route_class=ProtectedRoute, dependencies=[Security(api_key_scheme)])
+    schemes = [Security(api_key_scheme), Security(authorization_scheme)]
+    return APIRouter(tags=[resource], route_class=ProtectedRoute, dependencies=schemes)

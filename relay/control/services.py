@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import trio
+
 from relay.auth import Principal
 from relay.store import Database
 
@@ -13,6 +15,9 @@ class Principals(Protocol):
 
     async def principal(self, api_key: str) -> Principal:
         """Whom the key stands for. Raises UnauthenticatedError."""
+
+    def principal_nowait(self, api_key: str) -> Principal | None:
+        """The same if it is known without asking the store, else None."""
 
 
 class ClusterStatus(Protocol):
@@ -51,5 +56,7 @@ class Services:
     cluster_status: Callable[[str], ClusterStatus]
     """By cluster id."""
     preview_url: PreviewUrl
-    disconnect_token: Callable[[str], None]
-    """Closes the tunnels that logged in with the cluster token of this id, at once."""
+    requests_per_minute: int = 600
+    """Of one credential."""
+    clock: Callable[[], float] = trio.current_time
+    """Seconds on a clock that never goes back."""

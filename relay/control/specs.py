@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 
-from relay.control.models.common import timestamp
+from relay.control.models.common import optional_timestamp, timestamp
 from relay.control.models.workspaces import (
     Endpoint,
     EndpointAnswer,
     Github,
     Image,
+    PullRequestGithub,
+    PullRequestSpec,
     RoutingHeader,
     Status,
     Ttl,
@@ -20,13 +22,30 @@ from relay.store import records
 
 def record_of(spec: WorkspaceSpec) -> records.WorkspaceSpec:
     """The store's form of a specification."""
-    github, ttl = spec.github, spec.ttl
+    github = spec.github
+    return _record_of(spec, None if github is None else records.GithubSource(**github.model_dump()))
+
+
+def pull_request_record_of(spec: PullRequestSpec, *, repository: str, number: int) -> records.WorkspaceSpec:
+    """The same for a pull request's; where it says nothing of GitHub it is what the arguments say."""
+    github = spec.github or PullRequestGithub.model_construct()
+    source = records.GithubSource(
+        repository=github.repository or repository,
+        pull_request=github.pull_request or number,
+        branch=github.branch,
+        head_commit=github.head_commit,
+    )
+    return _record_of(spec, source)
+
+
+def _record_of(spec: PullRequestSpec, github: records.GithubSource | None) -> records.WorkspaceSpec:
+    ttl = spec.ttl
     return records.WorkspaceSpec(
         cluster=spec.cluster,
         description=spec.description,
         labels=spec.labels,
         images=tuple(records.Image(name=image.name, new_tag=image.new_tag) for image in spec.images),
-        github=None if github is None else records.GithubSource(**github.model_dump()),
+        github=github,
         endpoints=tuple(_endpoint_record(endpoint) for endpoint in spec.endpoints),
         routing_headers=_pairs(spec.routing_headers),
         ttl=None if ttl is None else records.Ttl(duration=ttl.duration, offset_from=ttl.offset_from),
@@ -41,6 +60,7 @@ def answer_of(services: Services, org: str, workspace: records.Workspace) -> Wor
         routing_key=workspace.routing_key,
         created_at=timestamp(workspace.created_at),
         updated_at=timestamp(workspace.updated_at),
+        expires_at=optional_timestamp(workspace.expires_at),
         status=_status(services, workspace),
         endpoints=[
             EndpointAnswer(

@@ -1,5 +1,6 @@
 """Cluster tokens."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Depends
@@ -8,6 +9,8 @@ from relay.auth import Action, Membership
 from relay.control.access import CallerOf, ServicesOf, membership_for
 from relay.control.models.clusters import NewTokenAnswer, TokenAnswer, TokenList, TokenRequest
 from relay.control.models.common import optional_timestamp, timestamp
+from relay.control.paging import PagingOf
+from relay.control.parameters import ClusterName, Id
 from relay.control.routing import answers, make_router
 from relay.store import Actor, ClusterToken, cluster_tokens, clusters
 from relay.store.rows import Transaction
@@ -19,15 +22,15 @@ PATH = "/orgs/{org}/clusters/{cluster}/tokens"
 
 
 @router.get(PATH, responses=answers(404))
-async def list_tokens(services: ServicesOf, member: Reader, cluster: str) -> TokenList:
-    """The tokens of a cluster, without their secrets."""
-    found = await services.database.read(_find_all, member.org_id, cluster)
-    return TokenList(items=[_answer(token) for token in found])
+async def list_tokens(services: ServicesOf, member: Reader, cluster: ClusterName, paging: PagingOf) -> TokenList:
+    """The tokens of a cluster, oldest first, without their secrets."""
+    page = await paging.read(services.database, _find_all, member.org_id, cluster, id_of=lambda token: token.id)
+    return TokenList(items=[_answer(token) for token in page.items], next_cursor=page.next_cursor)
 
 
 @router.post(PATH, status_code=201, responses=answers(404))
 async def create_token(
-    *, services: ServicesOf, caller: CallerOf, member: Writer, cluster: str, body: TokenRequest | None = None
+    *, services: ServicesOf, caller: CallerOf, member: Writer, cluster: ClusterName, body: TokenRequest | None = None
 ) -> NewTokenAnswer:
     """Makes a token for the cluster's agent. The secret is shown this once."""
     description = "" if body is None else body.description
@@ -43,16 +46,15 @@ async def delete_token(
     services: ServicesOf,
     caller: CallerOf,
     member: Writer,
-    cluster: str,
-    id: str,  # noqa: A002 - the contract names the path's part so
+    cluster: ClusterName,
+    id: Id,  # noqa: A002 - the contract names the path's part so
 ) -> None:
     """Revokes a token; agents that logged in with it are disconnected at once."""
     await services.database.write(_remove, member.org_id, cluster, token_id=id, actor=caller.actor)
-    services.disconnect_token(id)
 
 
-def _find_all(tx: Transaction, org_id: str, cluster: str) -> list[ClusterToken]:
-    return list(cluster_tokens.find_all(tx, clusters.require(tx, org_id, cluster), limit=1000))
+def _find_all(tx: Transaction, org_id: str, cluster: str, *, limit: int, after: str) -> Sequence[ClusterToken]:
+    return cluster_tokens.find_all(tx, clusters.require(tx, org_id, cluster), limit=limit, after=after)
 
 
 def _create(tx: Transaction, org_id: str, cluster: str, *, description: str, actor: Actor) -> tuple[ClusterToken, str]:

@@ -1,4 +1,4 @@
-"""The only code that talks to the database: an encrypted file, queries per resource, records, cached look-ups.
+"""The only code that talks to the database: engines, keys, queries per resource, records, cached look-ups.
 
 `await database.read(workspaces.get, org_id, name)`; see docs/store.md.
 """
@@ -10,6 +10,7 @@ from relay.store import (
     deliveries,
     events,
     installations,
+    keys,
     login_codes,
     login_links,
     logins,
@@ -46,6 +47,8 @@ from relay.store.records import (
     Workspace,
     WorkspaceSpec,
 )
+from relay.store.rotation import rotate
+from relay.store.status import Status, find_status
 
 __all__ = [
     "SYSTEM",
@@ -67,6 +70,7 @@ __all__ = [
     "Lookups",
     "Member",
     "Org",
+    "Status",
     "Ttl",
     "User",
     "Workspace",
@@ -76,12 +80,15 @@ __all__ = [
     "clusters",
     "deliveries",
     "events",
+    "find_status",
     "installations",
+    "keys",
     "login_codes",
     "login_links",
     "logins",
     "members",
     "orgs",
+    "rotate",
     "statuses",
     "templates",
     "upgrade",

@@ -34,9 +34,7 @@ def put(tx: Transaction, org_id: str, name: str, *, actor: Actor = SYSTEM) -> tu
 
 def find(tx: Transaction, org_id: str, name: str) -> Cluster | None:
     """The org's cluster of that name, None when there is none."""
-    query = select(clusters).where(
-        clusters.c.org_id == org_id, clusters.c.name_index == tx.index(clusters.c.name_index, name)
-    )
+    query = select(clusters).where(clusters.c.org_id == org_id, tx.matches(clusters.c.name_index, name))
     row = tx.connection.execute(query).mappings().one_or_none()
     return None if row is None else _cluster(tx, row)
 

@@ -1,32 +1,32 @@
 """The database from trio's side: query functions run in worker threads, each in a transaction of its own."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import trio
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import Connection, Engine, inspect
 
 from relay.auth import MasterKey, Sealer
-from relay.errors import ConflictError, StoreUnavailableError
-from relay.store import events
-from relay.store.engine import WRITES, open_engine
+from relay.errors import ConfigurationError, StoreUnavailableError
+from relay.store import changes, keys
+from relay.store.engines import Backend, BackendOptions, open_backend
+from relay.store.keyring import KeyRing, WrongMasterKeyError
 from relay.store.records import Change
 from relay.store.rows import Transaction
-
-WATCH_SECONDS = 0.4
-"""A revocation is to take effect within a second on every process; one look-up by primary key costs little."""
-WATCH_OVERLAP_SECONDS = 5.0
-"""How far events may be late: a transaction lasts, and a clock may be set back, that long at most."""
+from relay.store.schema import sealing_keys
+from relay.store.watching import Watcher
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 READERS = 4
-"""Reads at a time. They spend most of their time unsealing and in SQLite, so more would only fight for the cores."""
+"""Reads at a time. They spend most of their time unsealing and in the database, so more would fight for the cores."""
+QUERY_SECONDS = 5.0
+"""How long the database may take; `limits.query_seconds`."""
 
 
 class Database:
@@ -36,44 +36,93 @@ class Database:
     `await database.read(workspaces.get, org_id, name)`.
     """
 
-    def __init__(self, engine: Engine, sealer: Sealer, *, clock: Callable[[], float] = time.time) -> None:
-        self.engine = engine
-        self.sealer = sealer
-        self._clock = clock
-        self._readers = trio.CapacityLimiter(READERS)
-        # SQLite has one writer at a time; waiting here rather than in the database keeps the order of arrival.
-        self._writer = trio.CapacityLimiter(1)
+    def __init__(self, backend: Backend, ring: KeyRing, *, clock: Callable[[], float] = time.time) -> None:
+        self.backend = backend
+        self.ring = ring
+        self.clock = clock
+        self._readers = trio.Semaphore(READERS)
+        # There is one writer at a time; waiting here rather than in the database keeps the order of arrival.
+        self._writer = trio.Semaphore(1)
+        self._threads = trio.CapacityLimiter(READERS + 1)
         self._subscribers: list[Callable[[Change], None]] = []
+        self._watcher: Watcher | None = None
 
     @classmethod
-    def open(cls, url: str, master: MasterKey, *, create: bool = False, clock: Callable[[], float] = time.time) -> Self:
+    def open(
+        cls,
+        url: str,
+        master: MasterKey | Sequence[MasterKey],
+        *,
+        create: bool = False,
+        password_file: Path | None = None,
+        query_seconds: float = QUERY_SECONDS,
+        masters_again: Callable[[], Sequence[MasterKey]] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> Self:
         """Opens the database at `url` (blocks for milliseconds). Run `relay.store.upgrade` before the first query.
 
-        Raises ConfigurationError for a missing file (unless `create`), a wrong key or a file that is no database.
+        `master`: the master key, or several with the one in use first; `masters_again` reads them once more when a key
+        turns up that is wrapped under another one. Raises ConfigurationError for a missing file (unless `create`), a
+        wrong key, a file that is no database or a URL that cannot be right, and StoreUnavailableError.
         """
-        return cls(open_engine(url, master, create=create), Sealer(master), clock=clock)
+        masters = (master,) if isinstance(master, MasterKey) else tuple(master)
+        options = BackendOptions(create=create, password_file=password_file, query_seconds=query_seconds)
+        database = cls(open_backend(url, masters, options), KeyRing(masters, masters_again), clock=clock)
+        try:
+            database.read_ring()
+        except BaseException:
+            database.close()
+            raise
+        return database
 
     def close(self) -> None:
         """Closes all connections; nothing may be running."""
-        self.engine.dispose()
+        self.backend.close()
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine."""
+        return self.backend.sql
+
+    @property
+    def sealer(self) -> Sealer:
+        """The keys as last seen; ask again each time, as they change while the process runs."""
+        return self.ring.sealer
+
+    async def refresh_keys(self) -> Sealer:
+        """The keys as the database has them now. Raises StoreUnavailableError."""
+        return await self.read(lambda tx: tx.sealer)
+
+    def read_ring(self) -> None:
+        """Reads the sealing keys if there are any yet; blocks.
+
+        Raises ConfigurationError for a wrong master key, StoreUnavailableError.
+        """
+        try:
+            with self.backend.begin(writes=False) as connection:
+                if inspect(connection).has_table(sealing_keys.name) and not self.ring.is_empty(connection):
+                    self.ring.at(connection)
+        except WrongMasterKeyError as error:
+            raise ConfigurationError(f"keys.master: {error}") from error
 
     async def read(self, function: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a function that only reads, in a transaction that sees one state of the database.
 
-        Raises StoreUnavailableError, and what the function raises.
+        Raises StoreUnavailableError, within `query_seconds`, and what the function raises.
         """
-        return await trio.to_thread.run_sync(partial(self.read_now, function, *args, **kwargs), limiter=self._readers)
+        return (await self._run_in_turn(lambda tx: function(tx, *args, **kwargs), writes=False))[0]
 
     async def write(self, function: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a function that writes, commits, then tells the subscribers what it changed.
 
         Not cancelled half way: once begun, the outcome is known to the caller. Raises ConflictError when another
-        write came between, StoreUnavailableError, and what the function raises; in each case nothing was written.
+        write came between, StoreUnavailableError within `query_seconds`, and what the function raises; in each case
+        nothing was written, unless the error's sentence says that this is not known.
         """
-        result, changes = await trio.to_thread.run_sync(
-            partial(self._write, function, *args, **kwargs), limiter=self._writer
-        )
-        self._tell(changes)
+        result, transaction = await self._run_in_turn(lambda tx: function(tx, *args, **kwargs), writes=True)
+        if self._watcher is not None:
+            self._watcher.add_own(transaction.change_ids)
+        self._tell(transaction.changes)
         return result
 
     def subscribe(self, callback: Callable[[Change], None]) -> None:
@@ -83,59 +132,75 @@ class Database:
         """
         self._subscribers.append(callback)
 
-    async def watch(
-        self, *, on_error: Callable[[StoreUnavailableError], None], interval_seconds: float = WATCH_SECONDS
-    ) -> None:
-        """Tells the subscribers, for ever, what other processes change in the same database.
+    async def watch(self, *, on_error: Callable[[StoreUnavailableError], None]) -> None:
+        """Tells the subscribers, for ever, what other processes change in the same database; see `Watcher`.
 
-        Changes made here may be told twice. `on_error` hears of each time the database did not answer.
+        `on_error` hears of each time the database did not answer.
         """
-        heard: set[str] = set()
-        since = self._clock()
-        while True:
-            await trio.sleep(interval_seconds)
-            now = self._clock()
-            try:
-                recent = await self.read(events.find_changes, since - WATCH_OVERLAP_SECONDS)
-            except StoreUnavailableError as error:
-                on_error(error)
-                continue
-            self._tell(change for event_id, change in recent if event_id not in heard)
-            heard = {event_id for event_id, _ in recent}
-            since = now
+        self._watcher = Watcher(self, tell=self._tell, on_error=on_error)
+        try:
+            await self._watcher.run()
+        finally:
+            self._watcher = None
 
-    def _tell(self, changes: Iterable[Change]) -> None:
-        for change in changes:
+    async def find_start(self) -> str:
+        """For `Watcher`: where to begin."""
+        return await self.read(changes.find_start)
+
+    async def find_news(self, cursor: str) -> changes.News:
+        """For `Watcher`: what was changed since."""
+        return await self.read(changes.find_news, cursor)
+
+    async def sweep(self) -> None:
+        """Removes what nobody needs any more: notices that all have heard, keys that nothing refers to."""
+        await self.write(changes.sweep)
+        if await self.read(keys.find_unused):
+            await self.write(keys.remove_unused)
+
+    def _tell(self, told: Iterable[Change]) -> None:
+        for change in told:
             for subscriber in self._subscribers:
                 subscriber(change)
 
     def read_now(self, function: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` for programs without a trio run; blocks."""
-        return self._run(False, function, *args, **kwargs)[0]  # noqa: FBT003 - the flag is positional beside *args
+        return self._run(lambda tx: function(tx, *args, **kwargs), writes=False)[0]
 
     def write_now(self, function: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`write` for programs without a trio run, and so without subscribers; blocks."""
-        return self._write(function, *args, **kwargs)[0]
+        return self._run(lambda tx: function(tx, *args, **kwargs), writes=True)[0]
 
-    def _write(
-        self, function: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> tuple[T, list[Change]]:
-        return self._run(True, function, *args, **kwargs)  # noqa: FBT003 - the flag is positional beside *args
+    async def _run_in_turn(self, call: Callable[[Transaction], T], *, writes: bool) -> tuple[T, Transaction]:
+        seconds = self.backend.query_seconds
+        semaphore = self._writer if writes else self._readers
+        # A database that hangs holds up nobody for longer than a query may take, waiting for the others included.
+        with trio.move_on_after(seconds) as waiting:
+            await semaphore.acquire()
+        if waiting.cancelled_caught:
+            raise StoreUnavailableError("the database does not answer: others are waiting for it too")
+        try:
+            left = waiting.deadline - trio.current_time()
+            run = partial(self._run, call, writes=writes, seconds=left)
+            return await trio.to_thread.run_sync(run, limiter=self._threads)
+        finally:
+            semaphore.release()
 
     def _run(
-        self,
-        writes: bool,  # noqa: FBT001 - private, and beside *args only a positional flag can be typed
-        function: Callable[Concatenate[Transaction, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> tuple[T, list[Change]]:
-        try:
-            with self.engine.connect().execution_options(**{WRITES: writes}) as connection, connection.begin():
-                transaction = Transaction(connection=connection, sealer=self.sealer, now=self._clock())
-                result = function(transaction, *args, **kwargs)
-        except IntegrityError as error:
-            raise ConflictError("another change came between; please try again") from error
-        except (DBAPIError, PoolTimeoutError) as error:
-            reason = error.orig if isinstance(error, DBAPIError) else "all connections are in use"
-            raise StoreUnavailableError(f"the database does not answer: {reason}") from error
-        return result, transaction.changes
+        self, call: Callable[[Transaction], T], *, writes: bool, seconds: float | None = None
+    ) -> tuple[T, Transaction]:
+        with self.transaction(writes=writes, seconds=seconds) as transaction:
+            result = call(transaction)
+        return result, transaction
+
+    @contextmanager
+    def transaction(self, *, writes: bool, seconds: float | None = None) -> Iterator[Transaction]:
+        """A transaction of the calling thread, under the sealing keys that it sees; see `Backend.begin`."""
+        with self.backend.begin(writes=writes, seconds=seconds) as connection:
+            transaction = self.bind(connection)
+            yield transaction
+            if transaction.changes:
+                self.backend.announce(connection)
+
+    def bind(self, connection: Connection) -> Transaction:
+        """What queries need, on a connection in a transaction."""
+        return Transaction(connection=connection, sealer=self.ring.at(connection), now=self.clock())

@@ -1,13 +1,11 @@
 """Queries: the audit events, which other queries write (`Transaction.record_event`)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import RowMapping, select
 
-from relay.store.ids import first_id
-from relay.store.records import Actor, Change, Event
-from relay.store.rows import DELETE, Transaction, page_size
+from relay.store.records import Actor, Event
+from relay.store.rows import Transaction, page_size
 from relay.store.schema import events
 
 
@@ -18,18 +16,6 @@ def find_all(tx: Transaction, org_id: str, *, limit: int = 100, before: str | No
         query = query.where(events.c.id < before)
     query = query.order_by(events.c.id.desc()).limit(page_size(limit))
     return [_event(tx, row) for row in tx.connection.execute(query).mappings()]
-
-
-def find_changes(tx: Transaction, since: float) -> Sequence[tuple[str, Change]]:
-    """What was changed since a time, whichever process did it, with the ids of the events; oldest first."""
-    query = select(events).where(events.c.id >= first_id(since)).order_by(events.c.id)
-    rows = [tx.reveal(events, row) for row in tx.connection.execute(query).mappings()]
-    return [(values["id"], _change(values)) for values in rows]
-
-
-def _change(values: dict[str, Any]) -> Change:
-    kind, row_id, name = values["object_kind"], values["object_id"], values["object_name"]
-    return Change(kind=kind, id=row_id, org_id=values["org_id"], name=name, deleted=values["action"] == DELETE)
 
 
 def _event(tx: Transaction, row: RowMapping) -> Event:

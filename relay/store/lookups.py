@@ -3,17 +3,20 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
+from sqlalchemy import Table
 
-from relay.auth import Principal, TokenKind, parse
+from relay.auth import Principal, Token, TokenKind, parse
 from relay.errors import StoreUnavailableError, UnauthenticatedError
 from relay.routing import RouteTable
-from relay.store import api_keys, cluster_tokens, clusters, orgs, workspaces
+from relay.store import api_keys, cluster_tokens, clusters, keys, orgs, workspaces
 from relay.store.database import Database
 from relay.store.flight import FlightCache, K, V
 from relay.store.records import AgentIdentity, Change, Cluster, Org
+from relay.store.schema import api_keys as api_keys_table
+from relay.store.schema import cluster_tokens as tokens_table
 
 CREDENTIALS = 20_000
 """Credentials kept: about 1 KiB each, more than are in use at a time on one machine."""
@@ -24,6 +27,8 @@ MISSING = 20_000
 FOUND_SECONDS = 300.0
 """Changes made through this database are seen at once; this bounds the rest, such as a row edited by hand."""
 MISSING_SECONDS = 30.0
+REHASHED = 1000
+"""Tokens hashed anew at a time; others have their turn when they are presented again."""
 USAGE_SECONDS = 60.0
 """How precise `last_used_at` is: one write per minute, however many requests."""
 
@@ -43,6 +48,7 @@ class Lookups:
         self._orgs: FlightCache[str, Org] = _cache(WORKSPACES, clock)
         self._used_keys: set[str] = set()
         self._used_tokens: set[str] = set()
+        self._old_hashes: dict[Table, list[tuple[str, Sequence[bytes]]]] = {api_keys_table: [], tokens_table: []}
         self.generation = 0
         """Grows with every change that was heard of: whoever keeps an answer compares it."""
         database.subscribe(self._forget)
@@ -66,6 +72,7 @@ class Lookups:
         )
         if principal is None:
             raise UnauthenticatedError("the API key is unknown or was revoked")
+        self._note_hashes(api_keys_table, token)
         self._used_keys.add(principal.credential_id)
         return principal
 
@@ -77,6 +84,7 @@ class Lookups:
         )
         if identity is None:
             raise UnauthenticatedError("the cluster token is unknown or was revoked")
+        self._note_hashes(tokens_table, token)
         self._used_tokens.add(identity.token_id)
         return identity
 
@@ -99,17 +107,21 @@ class Lookups:
         return await self._database.read(clusters.find, org_id, name)
 
     async def record_usage(self) -> None:
-        """Writes down which credentials were used since the last call.
+        """Writes down which credentials were used since the last call, and hashes them anew where that is due.
 
         Raises StoreUnavailableError; the next call writes them then.
         """
-        keys, tokens = self._used_keys.copy(), self._used_tokens.copy()
-        if keys:
-            await self._database.write(api_keys.record_used, keys)
-            self._used_keys -= keys
+        used_keys, tokens = self._used_keys.copy(), self._used_tokens.copy()
+        if used_keys:
+            await self._database.write(api_keys.record_used, used_keys)
+            self._used_keys -= used_keys
         if tokens:
             await self._database.write(cluster_tokens.record_used, tokens)
             self._used_tokens -= tokens
+        for table, hashes in self._old_hashes.items():
+            if noted := hashes.copy():
+                await self._database.write(keys.rehash, table, noted)
+                del hashes[: len(noted)]
 
     async def run(self, *, on_error: Callable[[StoreUnavailableError], None]) -> None:
         """Calls `record_usage` once a minute for ever; tells `on_error` when the database did not answer."""
@@ -119,6 +131,13 @@ class Lookups:
                 await self.record_usage()
             except StoreUnavailableError as error:
                 on_error(error)
+
+    def _note_hashes(self, table: Table, token: Token) -> None:
+        """While the ring has several keys: the token may have been hashed with the pepper of an earlier one."""
+        sealer = self._database.sealer
+        noted = self._old_hashes[table]
+        if len(sealer.key_ids) > 1 and len(noted) < REHASHED:
+            noted.append((sealer.active.id, sealer.token_hashes(token)))
 
     def _key(self, credential: str) -> bytes:
         # Anything may be presented: what is not ASCII is no credential, and hashes to itself's replacement.

@@ -8,31 +8,32 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
-from relay.errors import ConfigurationError, StoreUnavailableError
+from relay.errors import ConfigurationError
 from relay.store.database import Database
-from relay.store.engine import WRITES
 
+UPGRADE_SECONDS = 300.0
+"""Migrations may copy tables, and the other processes wait for the first one."""
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def upgrade(database: Database) -> None:
-    """Runs the migrations that the database lacks, all in one transaction; does nothing when there are none.
+    """Runs the migrations that the database lacks, and makes its first sealing key, all in one transaction.
 
-    Blocks. Several processes may call it at once. Raises ConfigurationError when a newer relay made the database.
+    Does nothing when nothing is missing. Blocks. Several processes may call it at once: it is a write, and writes come
+    one after the other; on both engines changes of the schema are part of the transaction. Raises ConfigurationError
+    when a newer relay made the database, or for a wrong master key, and StoreUnavailableError.
     """
     try:
-        with database.engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-            if schema_revision(connection) == latest_revision():
-                return
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        with database.backend.begin(writes=True, seconds=UPGRADE_SECONDS) as connection:
+            if schema_revision(connection) != latest_revision():
+                config = _config()
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+            database.ring.begin(connection, database.clock())
     except CommandError as error:
         raise ConfigurationError("store.url: a newer version of the relay made this database") from error
-    except DBAPIError as error:
-        raise StoreUnavailableError(f"the schema cannot be brought up to date: {error.orig}") from error
+    database.read_ring()
 
 
 def schema_revision(connection: Connection) -> str | None:

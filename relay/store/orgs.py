@@ -33,7 +33,7 @@ def create_with_admin_key(tx: Transaction, name: str) -> tuple[Org, ApiKey, str]
 
 def find(tx: Transaction, name: str) -> Org | None:
     """The org of that name, None when there is none."""
-    query = select(orgs).where(orgs.c.name_index == tx.index(orgs.c.name_index, name))
+    query = select(orgs).where(tx.matches(orgs.c.name_index, name))
     row = tx.connection.execute(query).mappings().one_or_none()
     return None if row is None else _org(tx, row)
 
@@ -46,8 +46,8 @@ def get(tx: Transaction, org_id: str) -> Org | None:
 
 def find_by_github_account(tx: Transaction, account: str) -> Org | None:
     """The org that is linked to an account on GitHub, None when there is none. Accounts have no case."""
-    index = tx.index(orgs.c.github_account_index, account.lower())
-    row = tx.connection.execute(select(orgs).where(orgs.c.github_account_index == index)).mappings().one_or_none()
+    query = select(orgs).where(tx.matches(orgs.c.github_account_index, account.lower()))
+    row = tx.connection.execute(query).mappings().one_or_none()
     return None if row is None else _org(tx, row)
 
 

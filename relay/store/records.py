@@ -40,7 +40,10 @@ SYSTEM = Actor(kind="system", id="relay")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a committed transaction changed; told to subscribers, so that caches forget it."""
+    """What a committed transaction changed; told to subscribers, so that caches forget it.
+
+    An `org` without id: this process was away for so long that anything may have changed.
+    """
 
     kind: Literal["org", "api_key", "cluster", "cluster_token", "workspace", "template", "member", "login", "keys"]
     """`member`: a user's place in an org, `id` is the user's; `keys`: the sealing keys."""

@@ -5,17 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Column, Connection, RowMapping, Table, insert, update
+from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Table, func, insert, select, update
 
 from relay.auth import Sealer
-from relay.store.ids import new_id
+from relay.store.ids import id_after, new_id
 from relay.store.records import Actor, Change
+from relay.store.schema import changes as changes_table
 from relay.store.schema import events
 
 DELETE = "delete"
 """The action of an event after which the record is gone."""
-MAX_PAGE = 1000
-"""Longest page of a list: bounds the memory and the time of one read transaction."""
+MAX_PAGE = 1001
+"""Longest page, bounding memory and time of a read transaction: what the API shows, and one that tells of more."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,12 +29,19 @@ class Transaction:
     """When the transaction began, seconds since the epoch."""
     changes: list[Change] = field(default_factory=list)
     """What subscribers are told after the commit."""
+    change_ids: list[str] = field(default_factory=list)
+    """Ids of the rows by which other processes are told."""
     inserted: int = 0
     """Rows inserted so far."""
 
     def index(self, column: Column[bytes], value: str) -> bytes:
-        """The blind index to store in, or compare with, `column`."""
+        """The blind index to store in `column`; to look a value up, use `matches`."""
         return self.sealer.blind_index(value, table=column.table.name, column=column.name)
+
+    def matches(self, column: Column[bytes], value: str) -> ColumnElement[bool]:
+        """The condition that a row's blind index in `column` is that of `value`, under whichever key it was made."""
+        indexes = self.sealer.blind_indexes(value, table=column.table.name, column=column.name)
+        return column.in_(indexes)
 
     def insert(self, table: Table, values: Mapping[str, Any]) -> str:
         """Inserts a row under a new id, sealing what is to be sealed; returns the id."""
@@ -65,8 +73,22 @@ class Transaction:
         }
 
     def changed(self, change: Change) -> None:
-        """Tells subscribers, once this is committed, that a record was changed or removed."""
+        """Tells subscribers, on every process once this is committed, that a record was changed or removed."""
         self.changes.append(change)
+        # Writers come one after the other, so ids that only grow are in the order of the commits, whatever clocks
+        # say: whoever reads on from the last id that they know misses nothing.
+        last = self.connection.execute(select(func.max(changes_table.c.id))).scalar_one()
+        row_id = max(new_id(self.now, 0), id_after(last) if last else "")
+        values = {
+            "kind": change.kind,
+            "object_id": change.id,
+            "org_id": change.org_id,
+            "name": change.name,
+            "deleted": change.deleted,
+        }
+        sealed = self._sealed(changes_table, row_id, values)
+        self.connection.execute(insert(changes_table), {"id": row_id, **sealed})
+        self.change_ids.append(row_id)
 
     def record_event(self, change: Change, action: str, actor: Actor) -> None:
         """Writes the audit event of a change, and tells subscribers of it after the commit."""

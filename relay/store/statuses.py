@@ -50,8 +50,8 @@ def say(tx: Transaction, org_id: str, saying: Saying, *, workspace_id: str | Non
     said. What was not yet sent is replaced, so that GitHub hears the newest only.
     """
     place = f"{saying.repository.lower()}|{saying.commit.lower()}|{saying.context}"
-    index = tx.index(commit_statuses.c.place_index, place)
-    query = select(commit_statuses).where(commit_statuses.c.org_id == org_id, commit_statuses.c.place_index == index)
+    same_place = tx.matches(commit_statuses.c.place_index, place)
+    query = select(commit_statuses).where(commit_statuses.c.org_id == org_id, same_place)
     row = tx.connection.execute(query).mappings().one_or_none()
     description = _shortened(saying.description)
     values: dict[str, Any] = {
@@ -62,6 +62,7 @@ def say(tx: Transaction, org_id: str, saying: Saying, *, workspace_id: str | Non
         "updated_at": tx.now,
     }
     if row is None:
+        index = tx.index(commit_statuses.c.place_index, place)
         first = {"org_id": org_id, "place": place, "place_index": index, "version": 1, "sent_version": 0, "attempts": 0}
         tx.insert(commit_statuses, values | first)
         return True

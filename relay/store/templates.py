@@ -42,7 +42,8 @@ def put(
     values: dict[str, Any] = {"template": to_json(document), "updated_at": tx.now}
     found = get(tx, org_id, name)
     if found is None:
-        values |= {"org_id": org_id, "repository": name, "repository_index": _index(tx, name), "created_at": tx.now}
+        index = tx.index(workspace_templates.c.repository_index, name)
+        values |= {"org_id": org_id, "repository": name, "repository_index": index, "created_at": tx.now}
         template_id = tx.insert(workspace_templates, values)
     else:
         template_id = found.id
@@ -56,7 +57,7 @@ def get(tx: Transaction, org_id: str, repository: str) -> Template | None:
     """The org's template of a repository, in whatever case; None when there is none."""
     query = select(workspace_templates).where(
         workspace_templates.c.org_id == org_id,
-        workspace_templates.c.repository_index == _index(tx, repository.lower()),
+        tx.matches(workspace_templates.c.repository_index, repository.lower()),
     )
     row = tx.connection.execute(query).mappings().one_or_none()
     return None if row is None else _template(tx, row)
@@ -96,10 +97,6 @@ def repository_key(repository: str) -> str:
     if not _REPOSITORY.fullmatch(name):
         raise InvalidError(f"repository: {repository!r} must be OWNER/NAME, as on GitHub")
     return name
-
-
-def _index(tx: Transaction, repository: str) -> bytes:
-    return tx.index(workspace_templates.c.repository_index, repository)
 
 
 def _template(tx: Transaction, row: RowMapping) -> Template:

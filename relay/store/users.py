@@ -62,8 +62,8 @@ def find_by_login(tx: Transaction, org_id: str, login: str) -> User | None:
 
 
 def _row_by_subject(tx: Transaction, provider: UserProvider, subject: str) -> RowMapping | None:
-    index = tx.index(users.c.subject_index, _subject(provider, subject))
-    return tx.connection.execute(select(users).where(users.c.subject_index == index)).mappings().one_or_none()
+    query = select(users).where(tx.matches(users.c.subject_index, _subject(provider, subject)))
+    return tx.connection.execute(query).mappings().one_or_none()
 
 
 def _subject(provider: UserProvider, subject: str) -> str:

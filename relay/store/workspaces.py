@@ -122,8 +122,8 @@ def remove_expired(tx: Transaction) -> int:
 
 def get(tx: Transaction, org_id: str, name: str) -> Workspace | None:
     """The org's workspace of that name, None when there is none."""
-    index = tx.index(workspaces.c.name_index, name)
-    found = _fetch(tx, select(workspaces).where(workspaces.c.org_id == org_id, workspaces.c.name_index == index))
+    named = tx.matches(workspaces.c.name_index, name)
+    found = _fetch(tx, select(workspaces).where(workspaces.c.org_id == org_id, named))
     return found[0] if found else None
 
 

@@ -20,6 +20,8 @@ from relay.http1.limits import HeadLimits
 from relay.store import Database, Lookups
 from tests.control.api import FakeStatus, preview_url
 
+REFUSAL = b"HTTP/1.1 429 X\r\nconnection: close\r\nretry-after: 0\r\ncontent-length: 2\r\n\r\n{}"
+
 
 @dataclass(slots=True, kw_only=True)
 class Server:
@@ -34,6 +36,8 @@ class Server:
     heads: list[RequestHead] = field(default_factory=list)
     answer: bytes = b""
     """What everything is answered with, where that is not the API."""
+    refusals: int = 0
+    """How many requests are answered before that with: too many."""
 
     def environment(self, **changes: str) -> dict[str, str]:
         values = {
@@ -88,7 +92,10 @@ class Server:
             buffer += data
         head, consumed = parsed
         self.heads.append(head)
-        if self.answer:
+        if self.refusals:
+            self.refusals -= 1
+            await stream.send_all(REFUSAL)
+        elif self.answer:
             await stream.send_all(self.answer)
         elif head.method == b"CONNECT":
             await self._connect(stream, head)
@@ -108,7 +115,7 @@ class Server:
         async def send(message: dict[str, Any]) -> None:
             messages.append(message)
 
-        path = head.target.partition(b"?")[0]
+        path, _, query = head.target.partition(b"?")
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -117,7 +124,7 @@ class Server:
             "scheme": "https",
             "path": path.decode(),
             "raw_path": path,
-            "query_string": b"",
+            "query_string": query,
             "headers": [*head.headers, (b"x-request-id", b"r1")],
         }
         await self.app(scope, receive, send)
@@ -143,7 +150,6 @@ async def running(database: Database, key: str, folder: Path) -> AsyncIterator[S
         lookups=Lookups(database),
         cluster_status=lambda _: FakeStatus(online=server.online, tunnels=int(server.online)),
         preview_url=preview_url,
-        disconnect_token=lambda _: None,
     )
     server.app = make_api(services)
     authority = trustme.CA()

@@ -7,10 +7,13 @@ from typing import Any
 
 import httpx2
 
+from relay.auth import Role
 from relay.control import Services, make_api
-from relay.store import Database, Lookups, clusters
+from relay.store import Change, Database, Lookups, clusters, members, users
+from relay.store.records import UserProvider
 
 API_KEY = "signadot-api-key"
+REQUESTS_PER_MINUTE = 600
 SPEC: dict[str, Any] = {
     "cluster": "c1",
     "description": "vouchers",
@@ -32,6 +35,14 @@ class FakeStatus:
 
 
 @dataclass(slots=True, kw_only=True)
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(slots=True, kw_only=True)
 class Api:
     client: httpx2.AsyncClient
     database: Database
@@ -40,12 +51,17 @@ class Api:
     other: str
     """Admin key of the org globex."""
     statuses: dict[str, FakeStatus] = field(default_factory=dict)
-    disconnected: list[str] = field(default_factory=list)
+    revoked: list[str] = field(default_factory=list)
+    """Ids of the cluster tokens whose end the store told its subscribers of; they disconnect the agents."""
+    clock: Clock = field(default_factory=Clock)
 
-    async def call(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> httpx2.Response:
-        return await self.client.request(
-            method, path, json=body, headers={API_KEY: self.key if key is None else key, "x-request-id": "r1"}
-        )
+    async def call(
+        self, method: str, path: str, body: Any = None, *, key: str | None = None, **headers: str
+    ) -> httpx2.Response:
+        """`headers` are named with underscores."""
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {API_KEY: self.key if key is None else key, "x-request-id": "r1"} | more
+        return await self.client.request(method, path, json=body, headers=sent)
 
     async def done(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Any:
         answer = await self.call(method, path, body, key=key)
@@ -60,6 +76,13 @@ class Api:
         return (await Lookups(self.database).principal(self.key)).memberships[0]
 
 
+async def add_member(api: Api, login: str, *, role: Role = Role.MEMBER, source: UserProvider = "github") -> None:
+    """Makes somebody a member of the org acme, as signing in would."""
+    org_id = (await api.principal_org()).org_id
+    user = await api.database.write(users.put, provider=source, subject=f"id of {login}", login=login)
+    await api.database.write(members.put, org_id, user.id, source=source, role=role)
+
+
 def preview_url(endpoint: str, workspace: str, org: str | None) -> str:
     label = f"{endpoint}--{workspace}" if org is None else f"{endpoint}--{workspace}--{org}"
     return f"https://{label}.preview.localhost:8443/"
@@ -68,14 +91,24 @@ def preview_url(endpoint: str, workspace: str, org: str | None) -> str:
 @asynccontextmanager
 async def make(database: Database, key: str, other: str) -> AsyncIterator[Api]:
     statuses: dict[str, FakeStatus] = {}
-    disconnected: list[str] = []
+    revoked: list[str] = []
+    clock = Clock()
+
+    def hear(change: Change) -> None:
+        if change.kind == "cluster_token" and change.deleted:
+            revoked.append(change.id)
+
+    database.subscribe(hear)
     services = Services(
         database=database,
         lookups=Lookups(database),
         cluster_status=lambda cluster_id: statuses.get(cluster_id, FakeStatus()),
         preview_url=preview_url,
-        disconnect_token=disconnected.append,
+        clock=clock,
+        requests_per_minute=REQUESTS_PER_MINUTE,
     )
     transport = httpx2.ASGITransport(make_api(services))
     async with httpx2.AsyncClient(transport=transport, base_url="https://api.localhost/api/v2") as client:
-        yield Api(client=client, database=database, key=key, other=other, statuses=statuses, disconnected=disconnected)
+        yield Api(
+            client=client, database=database, key=key, other=other, statuses=statuses, revoked=revoked, clock=clock
+        )

@@ -9,7 +9,7 @@ async def test_a_cluster_is_put_twice_listed_and_deleted(api: Api) -> None:
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
     assert first.json()["status"] == {"online": False, "tunnels": 0, "since": None, "agentVersions": []}
-    assert await api.done("GET", f"{ORG}/clusters") == {"items": [first.json()]}
+    assert await api.done("GET", f"{ORG}/clusters") == {"items": [first.json()], "nextCursor": None}
     assert (await api.call("DELETE", f"{ORG}/clusters/c1")).status_code == 204
     assert (await api.call("GET", f"{ORG}/clusters/c1")).status_code == 404
     assert (await api.call("DELETE", f"{ORG}/clusters/c1")).status_code == 404
@@ -36,27 +36,27 @@ async def test_a_cluster_with_workspaces_is_not_deleted(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
 
 
-async def test_a_token_is_shown_once_and_its_revocation_disconnects_agents(api: Api) -> None:
+async def test_a_token_is_shown_once_and_its_revocation_is_told_at_once(api: Api) -> None:
     await api.done("PUT", f"{ORG}/clusters/c1", {})
     answer = await api.call("POST", f"{ORG}/clusters/c1/tokens", {"description": "helm"})
     token = answer.json()
     assert answer.status_code == 201
     assert token["token"].startswith("sdt_")
     listed = await api.done("GET", f"{ORG}/clusters/c1/tokens")
-    assert listed == {"items": [{key: value for key, value in token.items() if key != "token"}]}
+    assert listed["items"] == [{key: value for key, value in token.items() if key != "token"}]
     assert (token["description"], token["lastFour"]) == ("helm", token["token"][-4:])
     path = f"{ORG}/clusters/c1/tokens/{token['id']}"
     assert (await api.call("DELETE", path)).status_code == 204
-    assert api.disconnected == [token["id"]]
+    assert api.revoked == [token["id"]]
     assert (await api.call("DELETE", path)).status_code == 404
-    assert api.disconnected == [token["id"]]
+    assert api.revoked == [token["id"]]
 
 
-async def test_deleting_a_cluster_disconnects_all_its_agents(api: Api) -> None:
+async def test_the_end_of_a_cluster_is_told_for_all_its_tokens(api: Api) -> None:
     await api.done("PUT", f"{ORG}/clusters/c1", {})
     ids = {(await api.done("POST", f"{ORG}/clusters/c1/tokens"))["id"] for _ in range(3)}
     await api.done("DELETE", f"{ORG}/clusters/c1")
-    assert set(api.disconnected) == ids
+    assert set(api.revoked) == ids
 
 
 async def test_a_token_of_an_unknown_cluster_is_not_found(api: Api) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.control.api import SPEC, Api, FakeStatus
 
 ORG = "/orgs/acme"
+NOTHING: dict[str, Any] = {"items": [], "nextCursor": None}
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ async def test_the_answer_is_the_same_with_what_the_relay_knows(prepared: Api) -
         }
     ]
     assert await prepared.done("GET", f"{ORG}/workspaces/shop-42") == body
-    assert await prepared.done("GET", f"{ORG}/workspaces") == {"items": [body]}
+    assert await prepared.done("GET", f"{ORG}/workspaces") == {"items": [body], "nextCursor": None}
 
 
 async def test_a_public_endpoint_is_shown_under_the_name_that_needs_no_credential(prepared: Api) -> None:
@@ -138,7 +139,7 @@ async def test_what_breaks_a_rule_is_refused_with_its_path(prepared: Api, name: 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), answer.text
     assert [problem["path"] for problem in answer.json()["problems"]] == [path]
     assert answer.json()["error"].startswith(path)
-    assert await prepared.done("GET", f"{ORG}/workspaces") == {"items": []}
+    assert await prepared.done("GET", f"{ORG}/workspaces") == NOTHING
 
 
 @pytest.mark.parametrize("header", ["host", "x_y", "sd-routing-key", "content-length", "bad name"])
@@ -157,34 +158,43 @@ async def test_every_problem_of_form_is_named_at_once(prepared: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "content_type", "said"),
+    ("content", "content_type", "status", "said"),
     [
-        (b"{broken", "application/json", "not valid JSON"),
-        (b"", "application/json", "is missing"),
-        (b'{"spec": {}}', "text/plain", "content-type: application/json"),
-        (b"\xff\xfe", "application/json", "body"),
+        (b"{broken", "application/json", 422, "not valid JSON"),
+        (b"", "application/json", 422, "is missing"),
+        (b'{"spec": {}}', "text/plain", 415, "content-type: application/json"),
+        (b'{"spec": {}}', "application/x-www-form-urlencoded", 415, "content-type: application/json"),
+        (b'{"spec": {}}', "application/json; charset=utf-8", 422, "spec.cluster"),
+        (b"\xff\xfe", "application/json", 422, "not valid JSON"),
+        (b'{"spec": "\xc3("}', "application/json", 400, "body"),
+        (b"[" * 100_000, "application/json", 400, "body"),
+        (b'{"spec": {"cluster": ' + b"9" * 5000 + b"}}", "application/json", 400, "body"),
     ],
 )
 async def test_a_body_that_is_not_json_is_refused_in_the_same_shape(
-    prepared: Api, content: bytes, content_type: str, said: str
+    *, prepared: Api, content: bytes, content_type: str, status: int, said: str
 ) -> None:
     answer = await prepared.client.put(
         f"{ORG}/workspaces/w1",
         content=content,
         headers={"signadot-api-key": prepared.key, "content-type": content_type},
     )
-    assert answer.status_code in {400, 422}
+    assert answer.status_code == status
     assert said in answer.json()["error"]
     assert {"code", "error", "requestId"} <= answer.json().keys()
 
 
 async def test_half_a_surrogate_pair_is_refused_with_its_path(prepared: Api) -> None:
-    for path in ("cluster", "description"):
-        body = json.dumps({"spec": SPEC | {path: "\ud800"}}).encode()
+    broken = [(path, SPEC | {path: "\ud800"}) for path in ("cluster", "description")]
+    broken += [("routingHeaders.0.name", SPEC | {"routingHeaders": [{"name": "\ud800", "value": "1"}]})]
+    broken += [("endpoints.0.name", SPEC | {"endpoints": [{"name": "\ud800", "target": "http://web"}]})]
+    broken += [("", SPEC | {"\ud800": 1}), ("labels.\ufffd\ufffd\ufffd", SPEC | {"labels": {"\ud800": "x"}})]
+    for path, spec in broken:
+        body = json.dumps({"spec": spec}).encode()
         answer = await prepared.client.put(
             f"{ORG}/workspaces/w1",
             content=body,
             headers={"signadot-api-key": prepared.key, "content-type": "application/json"},
         )
         assert answer.status_code == 422
-        assert answer.json()["problems"][0]["path"] == f"spec.{path}"
+        assert answer.json()["problems"][0]["path"] == f"spec.{path}".rstrip(".")

@@ -65,7 +65,6 @@ def services_of(database: Database) -> Services:
         lookups=Lookups(database),
         cluster_status=lambda _: FakeStatus(),
         preview_url=preview_url,
-        disconnect_token=lambda _: None,
     )
 
 
@@ -87,6 +86,11 @@ class Stage:
     org: Org
     cluster_id: str
     online: set[str] = field(default_factory=set)
+
+    def advance(self, seconds: float) -> None:
+        """Time goes by, here and at GitHub."""
+        self.clock.now += seconds
+        self.fake.clock.advance(seconds)
 
     async def post(self, body: bytes, headers: list[tuple[str, str]]) -> httpx2.Response:
         return await self.http.post("https://api.localhost/github/webhook", content=body, headers=headers)

@@ -26,8 +26,7 @@ async def test_a_push_moves_the_workspace_and_keeps_name_routing_key_and_creatio
     await stage.do(partial(stage.fake.open_pull_request, REPOSITORY, number=42))
     await stage.work()
     before = await stage.database.read(workspaces.require, stage.org.id, "shop-42")
-    stage.clock.now += 60
-    stage.fake.clock.freeze(stage.clock.now)
+    stage.advance(60)
     event = await stage.do(partial(stage.fake.push, REPOSITORY, 42))
     await stage.work()
     after = await stage.database.read(workspaces.require, stage.org.id, "shop-42")
@@ -84,7 +83,7 @@ async def test_a_delivery_that_is_ahead_of_githubs_answers_waits_for_them(stage:
         assert await stage.work() == 1
         assert await stage.names() == []
         assert await stage.work() == 0
-        stage.clock.now += 60
+        stage.advance(60)
     await stage.work()
     assert await stage.names() == ["shop-3"]
 

@@ -1,13 +1,26 @@
-"""A fresh, upgraded database per test, on the real engine."""
+"""A fresh, upgraded database per test, on both real engines."""
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from relay.auth import MasterKey
 from relay.store import Database, upgrade
 from tests.store.support import Clock
+from tests.support import postgres
+
+ENGINES = ("sqlite", "postgresql")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test that uses a database on both engines, unless it is marked with `only`."""
+    if "engine" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("only")
+        metafunc.parametrize("engine", only.args if only else ENGINES)
 
 
 @pytest.fixture
@@ -25,9 +38,55 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "var" / "relay.db"
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgres.PostgresServer]:
+    if why := postgres.why_not():
+        pytest.skip(f"only SQLite is tested: {why}")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with postgres.encrypted_server(port) as running:
+        yield running
+
+
 @pytest.fixture
-def database(path: Path, master: MasterKey, clock: Clock) -> Iterator[Database]:
-    database = Database.open(f"sqlite:///{path}", master, create=True, clock=clock)
+def name(request: pytest.FixtureRequest, engine: str) -> Iterator[str]:
+    """Of the test's own database on the PostgreSQL server."""
+    server: postgres.PostgresServer = request.getfixturevalue("server")
+    created = server.create_database()
+    yield created
+    server.drop_database(created)
+
+
+@pytest.fixture
+def url(request: pytest.FixtureRequest, engine: str, path: Path) -> str:
+    """Of a database that nothing is in yet."""
+    if engine == "sqlite":
+        return f"sqlite:///{path}"
+    name: str = request.getfixturevalue("name")
+    server: postgres.PostgresServer = request.getfixturevalue("server")
+    return server.url(name)
+
+
+OpenDatabase = Callable[..., Database]
+"""Opens the test's database once more, as another process would; takes what `Database.open` takes."""
+
+
+@pytest.fixture
+def open_database(url: str, master: MasterKey, clock: Clock) -> Iterator[OpenDatabase]:
+    with ExitStack() as stack:
+
+        def open_it(key: Any = master, **options: Any) -> Database:
+            given: dict[str, Any] = {"create": True, "clock": clock, **options}
+            database = Database.open(url, key, **given)
+            stack.callback(database.close)
+            return database
+
+        yield open_it
+
+
+@pytest.fixture
+def database(open_database: OpenDatabase) -> Database:
+    database = open_database()
     upgrade(database)
-    yield database
-    database.close()
+    return database

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from relay.auth import TokenKind, mint, parse
-from relay.store import Cluster, Database, api_keys, cluster_tokens, clusters, events, orgs, workspaces
+from relay.store import Cluster, Database, api_keys, changes, cluster_tokens, clusters, events, orgs, workspaces
 from relay.store.rows import Transaction
 from relay.store.schema import workspaces as workspaces_table
 from tests.store.support import SPEC, Seeded, seed
@@ -34,7 +34,9 @@ QUERIES: dict[str, Callable[[Transaction, Seeded], Any]] = {
     "routes": lambda tx, at: workspaces.find_routes(tx, at.org_id, "pr-42"),
     "apply": lambda tx, at: workspaces.put(tx, at.org_id, "pr-42", SPEC),
     "delete": lambda tx, at: workspaces.remove(tx, at.org_id, "pr-42"),
-    "changes": lambda tx, _: events.find_changes(tx, 0),
+    "news": lambda tx, _: changes.find_news(tx, "0"),
+    "where news begin": lambda tx, _: changes.find_start(tx),
+    "sweep": lambda tx, _: changes.sweep(tx),
     "events": lambda tx, at: events.find_all(tx, at.org_id, before="f"),
 }
 
@@ -46,18 +48,20 @@ def statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
 
     def note(*arguments: Any) -> None:
         _, _, statement, parameters, _, many = arguments
-        seen.append((statement, parameters[0] if many else parameters))
+        if "sealing_keys" not in statement:  # the ring, a handful of rows, read whole
+            seen.append((statement, parameters[0] if many else parameters))
 
     event.listen(database.engine, "before_cursor_execute", note)
     yield seen
     event.remove(database.engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize("name", QUERIES)
-async def test_no_query_scans_or_sorts_a_table(database: Database, name: str) -> None:
+@pytest.mark.only("sqlite")  # its planner says the same each time
+@pytest.mark.parametrize("what", QUERIES)
+async def test_no_query_scans_or_sorts_a_table(database: Database, what: str) -> None:
     seeded = await seed(database)
     with statements(database) as seen:
-        await database.write(QUERIES[name], seeded)
+        await database.write(QUERIES[what], seeded)
     plans = []
     with database.engine.connect() as connection:
         for statement, parameters in seen:
@@ -69,6 +73,7 @@ async def test_no_query_scans_or_sorts_a_table(database: Database, name: str) ->
     assert any("SEARCH" in step for step, _ in plans)
 
 
+@pytest.mark.only("sqlite")  # which counts its instructions
 async def test_a_look_up_does_the_same_work_among_ten_and_a_hundred_thousand_workspaces(database: Database) -> None:
     seeded = await seed(database)
 

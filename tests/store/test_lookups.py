@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 import trio
 
-from relay.auth import MasterKey, Role, TokenKind, mint
+from relay.auth import Role, TokenKind, mint
 from relay.errors import StoreUnavailableError, UnauthenticatedError
 from relay.store import Change, Database, Lookups, api_keys, cluster_tokens, clusters, workspaces
 from relay.store.flight import OUTAGE_SECONDS, FlightCache
 from relay.store.lookups import FOUND_SECONDS
+from tests.store.conftest import OpenDatabase
 from tests.store.support import SPEC, Clock, seed
 
 
@@ -218,10 +218,10 @@ async def test_what_is_missing_cannot_push_out_what_is_found_and_both_end_in_tim
 
 
 async def test_a_key_revoked_by_another_process_is_refused_within_a_second(
-    database: Database, path: Path, master: MasterKey, clock: Clock
+    database: Database, open_database: OpenDatabase, clock: Clock
 ) -> None:
     seeded = await seed(database)
-    other = Database.open(f"sqlite:///{path}", master, clock=clock)
+    other = open_database()
     key, secret = await other.write(api_keys.create, seeded.org_id, name="ci", role=Role.MEMBER)
     lookups = Lookups(database)
     revoked = trio.Event()
@@ -244,7 +244,6 @@ async def test_a_key_revoked_by_another_process_is_refused_within_a_second(
     with pytest.raises(UnauthenticatedError, match="revoked"):
         await lookups.principal(secret)
     assert errors == []
-    other.close()
 
 
 async def test_what_has_run_out_still_serves_while_the_database_is_down() -> None:

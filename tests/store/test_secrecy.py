@@ -1,9 +1,14 @@
 """Nothing planted is found in the files, nor in the tables once the file itself is opened."""
 
+import re
+import secrets
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Boolean, Column, LargeBinary, String, select
 
 from relay.auth import Role, UnsealError
 from relay.store import (
@@ -16,7 +21,9 @@ from relay.store import (
     cluster_tokens,
     clusters,
     events,
+    keys,
     orgs,
+    rotate,
     workspaces,
 )
 from relay.store.rows import Transaction
@@ -64,6 +71,7 @@ async def plant(database: Database) -> list[str]:
     return planted
 
 
+@pytest.mark.only("sqlite")
 async def test_fifty_planted_values_are_not_in_the_database_file_or_its_log(database: Database, path: Path) -> None:
     planted = await plant(database)
     files = {file.name: file.read_bytes() for file in path.parent.iterdir()}
@@ -139,3 +147,89 @@ async def test_an_error_of_the_database_does_not_repeat_values(database: Databas
     with pytest.raises(Exception, match="another change came between") as caught:
         await database.write(collide)
     assert "zq00kv" not in str(caught.value) + str(caught.value.__cause__)
+
+
+def _places() -> list[Column[bytes]]:
+    return [column for table in keys.SEALED_TABLES for column in keys.sealed_columns(table)]
+
+
+def plant_everywhere(tx: Transaction, marks: Iterable[str]) -> None:
+    """Puts marks into every sealed column there is, row after row, until there are none left."""
+    left = deque(marks)
+    ids: dict[str, str] = {}
+    while left:
+        for table in metadata.sorted_tables:
+            if table.name != "sealing_keys":
+                values = {column.name: _value(column, left, ids) for column in table.columns if column.name != "id"}
+                indexes = [column for column in table.columns if "blind_of" in column.info]
+                values |= {column.name: tx.index(column, values[column.info["blind_of"]]) for column in indexes}
+                ids[table.name] = tx.insert(table, values)
+
+
+def _value(column: Column[Any], marks: deque[str], ids: dict[str, str]) -> Any:
+    if column.info.get("sealed"):
+        return marks.popleft() if marks else secrets.token_hex(8)
+    if column.foreign_keys:
+        return ids[next(iter(column.foreign_keys)).column.table.name]
+    return _filler(column)
+
+
+def _filler(column: Column[Any]) -> Any:
+    match column.type:
+        case LargeBinary():
+            return secrets.token_bytes(32)
+        case String():
+            return secrets.token_hex(4)
+        case Boolean():
+            return False
+        case _:
+            return secrets.randbelow(2**30)
+
+
+def _marks() -> list[str]:
+    return [f"zq{number:03d}kvw" for number in range(200)]
+
+
+async def test_two_hundred_values_over_all_sealed_columns_are_nowhere_in_the_open(
+    request: pytest.FixtureRequest, engine: str, database: Database, path: Path
+) -> None:
+    marks = _marks()
+    await database.write(plant_everywhere, marks)
+    with database.engine.connect() as connection:
+        filled = [column for column in _places() if connection.execute(select(column).limit(1)).first()]
+        rows = [tuple(row) for table in metadata.tables.values() for row in connection.execute(select(table))]
+    assert filled == _places()
+    dump = b"\n".join(
+        bytes(value) if isinstance(value, bytes) else str(value).encode() for row in rows for value in row
+    )
+    if engine == "sqlite":
+        assert {file.name for file in path.parent.iterdir()} >= {"relay.db", "relay.db-wal"}
+        dump += b"".join(file.read_bytes() for file in path.parent.iterdir())
+    else:
+        server, name = request.getfixturevalue("server"), request.getfixturevalue("name")
+        text = server.run("pg_dump", "--inserts", database=name)
+        assert text.count("INSERT INTO public.deliveries") >= 4
+        # What is sealed is dumped in hexadecimal.
+        dump += text.encode() + b"".join(bytes.fromhex(found) for found in re.findall(r"\\x((?:[0-9a-f]{2})+)", text))
+    assert len(dump) > 20_000
+    assert [mark for mark in marks if mark.encode() in dump or mark.encode().hex().encode() in dump] == []
+
+
+async def test_all_that_was_planted_is_read_back_before_and_after_a_rotation(database: Database) -> None:
+    marks = _marks()
+    await database.write(plant_everywhere, marks)
+
+    def read_all(tx: Transaction) -> set[str]:
+        return {
+            value
+            for table in keys.SEALED_TABLES
+            for row in tx.connection.execute(select(table)).mappings().all()
+            for value in tx.reveal(table, row).values()
+            if isinstance(value, str) and value.startswith("zq")
+        }
+
+    assert await database.read(read_all) == set(marks)
+    rotate(database, say=lambda _: None)
+    assert await database.read(read_all) == set(marks)
+    counts = await database.read(keys.count_values)
+    assert set(counts) == {database.sealer.active.id}

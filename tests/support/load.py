@@ -22,6 +22,7 @@ class Load:
         self.problems: list[str] = []
         self._changed = threading.Condition()
         self._over = threading.Event()
+        self._asks = asks
         self._threads = [threading.Thread(target=self._run, args=(ask,), daemon=True) for ask in asks]
 
     def __enter__(self) -> Self:
@@ -35,6 +36,9 @@ class Load:
         self._over.set()
         for thread in self._threads:
             thread.join()
+        for ask in self._asks:
+            if isinstance(ask, Visits):
+                ask.close()
 
     def wait_for_more(self, count: int, *, status: int = 200, seconds: float = 60) -> None:
         """Waits until `count` further answers with a status came. Raises AssertionError."""
@@ -56,14 +60,21 @@ class Load:
                 self._changed.notify_all()
 
 
-def visits(site: Site, host: str, target: str = "/") -> Ask:
+class Visits:
     """GETs of a preview on one connection that is kept."""
-    connection = site.connect(host)
 
-    def ask() -> int:
-        return connection.request("GET", target, site.authority(host), headers=[site.key_header]).status
+    def __init__(self, site: Site, host: str, target: str = "/") -> None:
+        self._site, self._host, self._target = site, host, target
+        self._connection = site.connect(host)
 
-    return ask
+    def __call__(self) -> int:
+        """One request; gives the status of its answer."""
+        authority = self._site.authority(self._host)
+        return self._connection.request("GET", self._target, authority, headers=[self._site.key_header]).status
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()
 
 
 def calls(site: Site, path: str) -> Ask:

@@ -1,18 +1,20 @@
-"""50 planted values: none may rest in clear in the database, or be said by logs and metrics."""
+"""200 planted values, on either engine: none may rest in clear in the database, or be said by logs and metrics."""
 
 import base64
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support import postgres
 from tests.support.deployment import Deployment
 from tests.support.processes import Running, run
-from tests.support.site import PROXY, SampleApp, preview
+from tests.support.site import PREVIEW, PROXY, SampleApp, preview
 
 pytestmark = pytest.mark.system
 
-EACH = 5
+EACH = 20
 
 
 def planted(kind: str) -> list[str]:
@@ -21,8 +23,8 @@ def planted(kind: str) -> list[str]:
 
 
 @pytest.fixture
-def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with Deployment(tmp_path_factory.mktemp("secrets")) as deployment:
+def relay(tmp_path: Path) -> Iterator[Deployment]:
+    with Deployment(tmp_path) as deployment:
         deployment.init()
         yield deployment
 
@@ -33,8 +35,16 @@ def forms(value: str) -> list[bytes]:
     return [plain, plain.upper(), value.encode("utf-16-le"), base64.b64encode(plain)[:-4], plain.hex().encode()]
 
 
-def plant(relay: Deployment, sample: SampleApp) -> list[str]:
-    """Makes workspaces and tokens out of planted values, and visits them."""
+def refused(relay: Deployment, workspace: str, *, key: bool) -> bytes:
+    """The page of an error behind which there are planted values, for a member or for a stranger."""
+    host = preview("hidden", workspace) if key else f"hidden--{workspace}--{relay.org}.{PREVIEW}"
+    answer = relay.ask(host, headers=(("accept", "text/html"),), api_key=None if key else "")
+    assert answer.status == 502
+    return answer.body
+
+
+def plant(relay: Deployment, sample: SampleApp, pages: list[bytes]) -> list[str]:
+    """Makes workspaces and tokens out of planted values, visits them, and keeps the error pages that came back."""
     kinds = ("repository", "branch", "commit", "words", "label", "image", "tag", "target", "header", "token")
     values = {kind: planted(kind) for kind in kinds}
     for number in range(EACH):
@@ -48,7 +58,7 @@ def plant(relay: Deployment, sample: SampleApp) -> list[str]:
             "github": {"repository": f"acme/{of['repository']}", "branch": of["branch"], "headCommit": of["commit"]},
             "endpoints": [
                 {"name": "web", "target": f"http://127.0.0.1:{sample.port}"},
-                {"name": "hidden", "target": f"http://{of['target']}.shop.svc:8080"},
+                {"name": "hidden", "target": f"http://{of['target']}.shop.svc:8080", "visibility": "public"},
             ],
             "routingHeaders": [{"name": "x-variant", "value": of["header"]}],
         }
@@ -56,7 +66,8 @@ def plant(relay: Deployment, sample: SampleApp) -> list[str]:
         assert relay.api("GET", f"/workspaces/w{number}")["spec"]["description"] == of["words"]
         shown = relay.ask(preview("web", f"w{number}"), "/headers")
         assert ["x-variant", of["header"]] in shown.json()["headers"]
-        assert relay.ask(preview("hidden", f"w{number}")).status == 502
+        pages.append(refused(relay, f"w{number}", key=True))
+        pages.append(refused(relay, f"w{number}", key=False))
         with relay.connect(PROXY) as visitor:
             visitor.send(relay.tunnel_request(f"{of['target']}.shop.svc:8080"))
             assert visitor.read_answer().status == 502
@@ -76,9 +87,11 @@ def metrics(relay: Deployment) -> bytes:
 def test_planted_values_are_found_nowhere_outside(relay: Deployment, sample: SampleApp) -> None:
     process = relay.start_relay()
     relay.start_agent()
-    values = plant(relay, sample)
-    assert len(values) == 50
-    found = hits(values, metrics(relay), "metrics") + _on_disk(relay, values)  # while it runs, with its WAL
+    pages: list[bytes] = []
+    values = plant(relay, sample, pages)
+    assert len(values) == 200
+    found = hits(values, metrics(relay), "metrics") + hits(values, b"".join(pages), "error pages")
+    found += _on_disk(relay, values)  # while it runs, with its WAL
     process.kill()  # so that the WAL is left as it is
     found += _on_disk(relay, values)
     again = relay.start_relay()
@@ -86,6 +99,26 @@ def test_planted_values_are_found_nowhere_outside(relay: Deployment, sample: Sam
     assert again.stop() == 0
     found += _on_disk(relay, values) + _said(process, values) + _said(again, values)
     assert found == []
+
+
+@pytest.mark.skipif(bool(postgres.why_not()), reason=postgres.why_not())
+def test_planted_values_are_in_no_dump_of_postgresql_either(tmp_path: Path, sample: SampleApp) -> None:
+    with postgres.free_server() as server:
+        database = server.create_database()
+        with Deployment(tmp_path, settings={"store": {"url": server.url(database)}}) as relay:
+            relay.init()
+            process = relay.start_relay()
+            relay.start_agent()
+            pages: list[bytes] = []
+            values = plant(relay, sample, pages)
+            found = hits(values, metrics(relay), "metrics") + hits(values, b"".join(pages), "error pages")
+            dump = server.run("pg_dump", database=database).encode()
+            assert b"workspace_endpoints" in dump
+            assert len(dump) > 100_000
+            found += hits(values, dump, "pg_dump")
+            assert process.stop() == 0
+            found += _said(process, values)
+        assert found == []
 
 
 def test_secrets_are_said_by_no_log_and_stand_in_no_database(relay: Deployment, sample: SampleApp) -> None:

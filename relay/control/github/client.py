@@ -13,7 +13,7 @@ from relay.control.github.answers import (
     read_installation,
     read_pull_request,
 )
-from relay.control.github.errors import GithubRefusedError
+from relay.control.github.errors import GithubRefusedError, InstallationGoneError
 from relay.control.github.requests import Answer, Requests
 from relay.control.github.settings import GithubApp
 from relay.control.github.tokens import MISTAKE_SECONDS, Tokens, require_app
@@ -212,6 +212,8 @@ class GithubClient:
             self._tokens.drop(installation_id, token)
             token = await self._tokens.of_installation(installation_id)
             answer = await self._requests.send(method, url, authorization=f"Bearer {token}", document=document)
+        if answer.status == _FORBIDDEN and "suspended" in answer.message:
+            raise InstallationGoneError(f"the App's installation {installation_id} is suspended")
         if answer.status == _UNAUTHORIZED:
             self._tokens.drop(installation_id, token)
             raise GithubUnavailableError(

@@ -81,11 +81,13 @@ class WebhookReceiver:
 
 
 async def _body(request: Request) -> bytes:
-    body = bytearray()
+    body, size = bytearray(), 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES:
-            raise _AnswerError(413, "too_large", f"the delivery is larger than {BODY_BYTES} bytes")
+        size += len(chunk)
+        if size <= BODY_BYTES:  # the rest is read to its end, and not kept
+            body += chunk
+    if size > BODY_BYTES:
+        raise _AnswerError(413, "too_large", f"the delivery is larger than {BODY_BYTES} bytes")
     return bytes(body)
 
 

@@ -140,12 +140,14 @@ class Requests:
         return answer
 
     async def _exchange(self, method: str, url: str, **parts: Any) -> Answer:
-        body = bytearray()
+        body, size = bytearray(), 0
         async with self._client.stream(method, url, **parts) as response:
             async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > ANSWER_BYTES:
-                    raise GithubUnavailableError(f"GitHub's answer is larger than {ANSWER_BYTES} bytes")
+                size += len(chunk)
+                if size <= ANSWER_BYTES:  # the rest is read, for as long as there is time, and not kept
+                    body += chunk
+            if size > ANSWER_BYTES:
+                raise GithubUnavailableError(f"GitHub's answer is larger than {ANSWER_BYTES} bytes")
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Answer(status=response.status_code, headers=headers, body=bytes(body))
 

@@ -22,8 +22,8 @@ PAGE = 100
 """Workspaces in one transaction."""
 AGAIN_SECONDS = 5.0
 """After the store did not answer."""
-CLAIM_SECONDS = 60.0
-SEND_SECONDS = 45.0
+CLAIM_SECONDS = 30.0
+SEND_SECONDS = 25.0
 """Shorter than the claim, so that no two processes send one status at a time."""
 POLL_SECONDS = 2.0
 AT_A_TIME = 4

@@ -18,8 +18,9 @@ AT_A_TIME = 8
 """Subjects worked on: most of the time is spent waiting for GitHub."""
 IN_HAND = 64
 """Deliveries claimed at most, those that wait for their subject's turn included."""
-CLAIM_SECONDS = 60.0
-WORK_SECONDS = 50.0
+CLAIM_SECONDS = 30.0
+"""How long the work of a process that was killed waits for another one."""
+WORK_SECONDS = 25.0
 """Shorter than the claim: when another process takes a delivery over, this one has given up."""
 POLL_SECONDS = 2.0
 """How late a delivery of another process, or one that is to be tried again, is seen; one read of an index each time."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from relay.control.models.common import Answer, Description, Request
+from relay.control.models.common import Answer, Description, LastFour, ListAnswer, RecordId, Request, Time
 
 
 class ClusterRequest(Request):
@@ -12,25 +12,26 @@ class ClusterRequest(Request):
 class ClusterStatusAnswer(Answer):
     """Whether agents of the cluster are connected."""
 
-    online: bool
-    tunnels: int
+    online: bool = Field(examples=[True])
+    tunnels: int = Field(examples=[1])
     """Live tunnels."""
-    since: str | None
+    since: Time | None
     """Since when it is as it is; null when no agent was ever seen by this relay."""
-    agent_versions: list[str]
+    agent_versions: list[str] = Field(examples=[["0.1.0"]])
+    """The different versions of the connected agents."""
 
 
 class ClusterAnswer(Answer):
     """A registered cluster."""
 
     name: str = Field(examples=["c1"])
-    created_at: str = Field(examples=["2026-11-23T20:29:00.000Z"])
-    last_seen_at: str | None
+    created_at: Time
+    last_seen_at: Time | None
     """When an agent was last known to be connected."""
     status: ClusterStatusAnswer
 
 
-class ClusterList(Answer):
+class ClusterList(ListAnswer):
     """The clusters of an org, oldest first."""
 
     items: list[ClusterAnswer]
@@ -39,17 +40,19 @@ class ClusterList(Answer):
 class TokenRequest(Request):
     """The body of a POST; it may be left out."""
 
-    description: Description = ""
+    description: Description = Field("", examples=["helm"])
+    """For people, to tell tokens apart."""
 
 
 class TokenAnswer(Answer):
     """A cluster token, without its secret."""
 
-    id: str
-    description: str
-    last_four: str = Field(examples=["x7Qa"])
-    created_at: str = Field(examples=["2026-11-23T20:29:00.000Z"])
-    last_used_at: str | None
+    id: RecordId
+    description: str = Field(examples=["helm"])
+    last_four: LastFour
+    created_at: Time
+    last_used_at: Time | None
+    """Precise to about a minute; null when it was never used."""
 
 
 class NewTokenAnswer(TokenAnswer):
@@ -59,7 +62,7 @@ class NewTokenAnswer(TokenAnswer):
     """The secret for the agent; shown this once."""
 
 
-class TokenList(Answer):
+class TokenList(ListAnswer):
     """The tokens of a cluster, oldest first."""
 
     items: list[TokenAnswer]

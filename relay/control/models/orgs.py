@@ -2,21 +2,21 @@
 
 from pydantic import Field
 
-from relay.control.models.common import Answer, Description, Request, RoleName
+from relay.control.models.common import Answer, Description, LastFour, ListAnswer, RecordId, Request, RoleName, Time
 
 
 class Credential(Answer):
     """What was presented."""
 
     kind: str = Field(examples=["api_key"])
-    last_four: str = Field(examples=["x7Qa"])
+    last_four: LastFour
 
 
 class OrgAnswer(Answer):
     """An org that the credential belongs to."""
 
     name: str = Field(examples=["acme"])
-    role: RoleName
+    role: RoleName = Field(examples=["admin"])
 
 
 class OrgList(Answer):
@@ -26,23 +26,34 @@ class OrgList(Answer):
     credential: Credential
 
 
+class OrgDetails(Answer):
+    """An org."""
+
+    name: str = Field(examples=["acme"])
+    created_at: Time
+    github_account: str | None = Field(examples=["acme"])
+    """The organisation or person on GitHub whose members may sign in; null when it is linked to none."""
+
+
 class ApiKeyRequest(Request):
     """The body of a POST."""
 
     name: Description = Field(examples=["ci"])
     """For people, to tell keys apart."""
-    role: RoleName = "member"
+    role: RoleName = Field("member", examples=["member"])
+    """What it may do: `admin` everything, `member` workspaces and reading the rest."""
 
 
 class ApiKeyAnswer(Answer):
     """An API key, without its secret."""
 
-    id: str
-    name: str
-    role: RoleName
-    last_four: str = Field(examples=["x7Qa"])
-    created_at: str
-    last_used_at: str | None
+    id: RecordId
+    name: str = Field(examples=["ci"])
+    role: RoleName = Field(examples=["member"])
+    last_four: LastFour
+    created_at: Time
+    last_used_at: Time | None
+    """Precise to about a minute; null when it was never used."""
 
 
 class NewApiKeyAnswer(ApiKeyAnswer):
@@ -52,7 +63,7 @@ class NewApiKeyAnswer(ApiKeyAnswer):
     """The secret; shown this once."""
 
 
-class ApiKeyList(Answer):
+class ApiKeyList(ListAnswer):
     """The API keys of an org, oldest first."""
 
     items: list[ApiKeyAnswer]
@@ -62,28 +73,35 @@ class ObjectAnswer(Answer):
     """What was changed."""
 
     kind: str = Field(examples=["workspace"])
-    id: str
+    """`org`, `api_key`, `cluster`, `cluster_token`, `workspace`, `template`, `member` or `login`."""
+    id: RecordId
     name: str = Field(examples=["shop-42"])
 
 
-class ActorAnswer(Credential):
-    """The credential that made a change; it may be gone by now."""
+class ActorAnswer(Answer):
+    """Who made a change; the credential may be gone by now."""
 
-    id: str
+    kind: str = Field(examples=["api_key"])
+    """`api_key`, `login` or `system`: the operator, or the relay itself."""
+    id: str = Field(examples=["0644fee2d4a4000000d1f2a3b4c5d6e7"])
+    """Id of the credential's record; `relay` for `system`."""
+    last_four: LastFour
+    name: str = Field(examples=[""])
+    """What people call a user who did it; empty for a program."""
 
 
 class EventAnswer(Answer):
     """Who changed what, when, with which credential."""
 
-    id: str
-    at: str = Field(examples=["2026-11-23T20:29:00.000Z"])
+    id: RecordId
+    at: Time
     action: str = Field(examples=["update"])
     """`create`, `update` or `delete`."""
     object: ObjectAnswer
     credential: ActorAnswer
 
 
-class EventList(Answer):
-    """The latest events of an org, newest first."""
+class EventList(ListAnswer):
+    """The events of an org, newest first."""
 
     items: list[EventAnswer]

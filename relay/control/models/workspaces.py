@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from relay.control.models.common import Answer, Description, Line, Request
+from relay.control.models.common import Answer, Description, Line, ListAnswer, Request, Time
 
 MAX_LABELS = 64
 """Labels are for filtering by people and programs; more than this is data that belongs elsewhere."""
@@ -28,17 +28,26 @@ class Image(Request):
     """The tag to run (OCI distribution specification, section Pulling manifests)."""
 
 
-class Github(Request):
+Repository = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,39}/[A-Za-z0-9._-]{1,100}$")]
+Branch = Annotated[Line, Field(min_length=1, max_length=255)]
+Commit = Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,64}$")]
+
+
+class PullRequestGithub(Request):
+    """What of GitHub the workspace of a pull request shows; what the path says may be left out."""
+
+    repository: Repository | None = Field(None, examples=["acme/shop"])
+    """`owner/name`."""
+    branch: Branch | None = Field(None, examples=["feat"])
+    pull_request: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(None, examples=[42])
+    head_commit: Commit | None = Field(None, examples=["9fceb02d0ae598e95dc970b74767f19372d61af8"])
+
+
+class Github(PullRequestGithub):
     """Where on GitHub the workspace comes from."""
 
-    repository: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}$")] = Field(
-        examples=["acme/shop"]
-    )
-    branch: Annotated[Line, Field(min_length=1, max_length=255)] | None = Field(None, examples=["feat"])
-    pull_request: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(None, examples=[42])
-    head_commit: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,64}$")] | None = Field(
-        None, examples=["9fceb02d0ae598e95dc970b74767f19372d61af8"]
-    )
+    repository: Repository = Field(examples=["acme/shop"])
+    """`owner/name`."""
 
 
 class Endpoint(Request):
@@ -56,7 +65,7 @@ class Endpoint(Request):
     """Whether a CORS preflight without credential reaches the target."""
     routing_headers: list[RoutingHeader] = Field(default_factory=list)
     """Headers for this endpoint, beside the workspace's."""
-    allowed_origins: list[str] = Field(default_factory=list)
+    allowed_origins: list[str] = Field(default_factory=list, examples=[["https://app.example.com"]])
     """Origins whose pages may send requests that change something."""
 
 
@@ -73,22 +82,35 @@ LabelKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-
 LabelValue = Annotated[Line, Field(max_length=255)]
 
 
-class WorkspaceSpec(Request):
-    """What a workspace should be."""
+class PullRequestSpec(Request):
+    """What the workspace of a pull request should be."""
 
     cluster: Line = Field(examples=["c1"])
     """The cluster it lives in; it must exist."""
-    description: Description = ""
-    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=MAX_LABELS)
+    description: Description = Field("", examples=["checkout with vouchers"])
+    """For people."""
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=MAX_LABELS, examples=[{"team": "shop"}])
+    """For people and programs, to tell workspaces apart."""
     images: list[Image] = Field(default_factory=list)
-    github: Github | None = None
+    """What it runs in place of what the cluster runs."""
+    github: PullRequestGithub | None = None
+    """The pull request, or the branch, that it shows."""
     endpoints: list[Endpoint] = Field(default_factory=list)
+    """What of it can be visited."""
     routing_headers: list[RoutingHeader] = Field(default_factory=list)
     """Headers set on requests to every endpoint."""
     ttl: Ttl | None = None
+    """Without it, it lives until it is deleted."""
 
 
-_SPEC_EXAMPLE: dict[str, JsonValue] = {
+class WorkspaceSpec(PullRequestSpec):
+    """What a workspace should be."""
+
+    github: Github | None = None
+    """The pull request, or the branch, that it shows."""
+
+
+SPEC_EXAMPLE: dict[str, JsonValue] = {
     "cluster": "c1",
     "description": "checkout with vouchers",
     "labels": {"team": "shop"},
@@ -103,7 +125,7 @@ _SPEC_EXAMPLE: dict[str, JsonValue] = {
 class WorkspaceRequest(Request):
     """The body of a PUT."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"spec": _SPEC_EXAMPLE}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"spec": SPEC_EXAMPLE}]})
 
     spec: WorkspaceSpec
 
@@ -111,7 +133,7 @@ class WorkspaceRequest(Request):
 class Status(Answer):
     """Whether the previews of a workspace can be reached now."""
 
-    ready: bool
+    ready: bool = Field(examples=[True])
     reason: str = Field(examples=["Ready"])
     """One word: `Ready` or `ClusterOffline`."""
     message: str = Field(examples=["cluster 'c1' is online"])
@@ -120,9 +142,9 @@ class Status(Answer):
 class EndpointAnswer(Answer):
     """An endpoint and where to visit it."""
 
-    name: str
-    target: str
-    visibility: str
+    name: str = Field(examples=["web"])
+    target: str = Field(examples=["http://web.shop.svc:8080"])
+    visibility: str = Field(examples=["org"])
     url: str = Field(examples=["https://web--shop-42.preview.signadot.com/"])
 
 
@@ -133,13 +155,15 @@ class WorkspaceAnswer(Answer):
     spec: WorkspaceSpec
     routing_key: str = Field(examples=["x4kq9zt2m1"])
     """The opaque id that is injected into requests; stable over updates."""
-    created_at: str = Field(examples=["2026-11-23T20:29:00.000Z"])
-    updated_at: str = Field(examples=["2026-11-23T20:29:00.000Z"])
+    created_at: Time
+    updated_at: Time
+    expires_at: Time | None
+    """When its time to live is over; null without one."""
     status: Status
     endpoints: list[EndpointAnswer]
 
 
-class WorkspaceList(Answer):
+class WorkspaceList(ListAnswer):
     """The workspaces of an org, oldest first."""
 
     items: list[WorkspaceAnswer]
