@@ -15,6 +15,24 @@ _HTML_HEADERS = (
     (b"content-security-policy", _POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
 )
+_TITLES = {
+    "bad_request": "This request cannot be read",
+    "cluster_offline": "This cluster is offline",
+    "forbidden": "No access",
+    "misdirected": "Nothing is served under this name",
+    "not_found": "Not found",
+    "overloaded": "Too busy at present",
+    "sign_in_failed": "Signing in did not work",
+    "store_unavailable": "Not available at present",
+    "target_closed": "The app broke off",
+    "target_not_allowed": "The agent refused to connect",
+    "target_not_found": "The app was not found",
+    "target_refused": "The app does not take connections",
+    "target_timeout": "The app does not answer",
+    "too_large": "This request is too large",
+    "unauthenticated": "An API key is needed",
+}
+"""What a person reads first; the sentence below it says more."""
 _JSON_HEADERS = ((b"content-type", b"application/json"),)
 
 
@@ -80,12 +98,12 @@ def _page(status: int, code: str, message: str, request_id: str, *, link: tuple[
     way_on = ""
     if link is not None:
         way_on = f'<p><a href="{html_text.escape(link[0])}">{html_text.escape(link[1])}</a></p>\n'
-    title = html_text.escape(f"{status} {phrase(status)}".strip())
+    title = html_text.escape(_TITLES.get(code) or phrase(status) or "Error")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
         f"<p>{html_text.escape(message)}</p>\n{way_on}"
-        f"<p><small>{html_text.escape(code)}, request {html_text.escape(request_id)}</small></p>\n"
+        f"<p><small>{status} {html_text.escape(code)}, request {html_text.escape(request_id)}</small></p>\n"
         "</main>\n</body>\n</html>\n"
     ).encode()

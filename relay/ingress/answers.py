@@ -2,7 +2,7 @@
 
 import time
 
-from relay.errors import ClusterOfflineError, RelayError
+from relay.errors import ClusterOfflineError, ForbiddenError, NotFoundError, RelayError
 from relay.http1 import RequestHead, error_answer, response_head, wants_html
 from relay.ingress.errors import OverloadedError, Redirect, SignInFailedError
 
@@ -12,8 +12,11 @@ _GRPC_STATUS = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 50
 _GRPC_UNKNOWN = 2
 
 
-def refusal(head: RequestHead | None, error: RelayError, *, request_id: str, keep_alive: bool) -> bytes:
-    """The complete answer to a request that is refused. `head` is None when none could be read."""
+def refusal(head: RequestHead | None, error: RelayError, *, request_id: str, keep_alive: bool, app_url: str) -> bytes:
+    """The complete answer to a request that is refused. `head` is None when none could be read.
+
+    `app_url` is where a person who is met by it sees their previews.
+    """
     message = _sentence(error)
     if head is not None and (head.get(b"content-type") or b"").startswith(b"application/grpc"):
         return _grpc_answer(error.status, message, request_id=request_id, keep_alive=keep_alive)
@@ -26,7 +29,7 @@ def refusal(head: RequestHead | None, error: RelayError, *, request_id: str, kee
         keep_alive=keep_alive,
         head_only=head is not None and head.method == b"HEAD",
         extra_headers=_extra_headers(head, error),
-        link=("/", "Start again") if isinstance(error, SignInFailedError) else None,
+        link=_way_on(error, app_url),
     )
 
 
@@ -43,6 +46,14 @@ def redirection(redirect: Redirect, *, request_id: str, keep_alive: bool) -> byt
     if not keep_alive:
         headers.append((b"connection", b"close"))
     return response_head(302, headers)
+
+
+def _way_on(error: RelayError, app_url: str) -> tuple[str, str] | None:
+    if isinstance(error, SignInFailedError):
+        return "/", "Start again"
+    if isinstance(error, ForbiddenError | NotFoundError | ClusterOfflineError):
+        return f"{app_url}/", "To your previews"
+    return None
 
 
 def _sentence(error: RelayError) -> str:

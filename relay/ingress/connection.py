@@ -243,7 +243,8 @@ class VisitorConnection:
             self.shared.telemetry.refused_heads[error.reason] += 1
         started = trio.current_time()
         keep_alive = not isinstance(error, BadRequestError) and self._may_go_on(head)
-        answer = refusal(head, error, request_id=self.request_id, keep_alive=keep_alive)
+        app_url = self.shared.admission.logins.app_url
+        answer = refusal(head, error, request_id=self.request_id, keep_alive=keep_alive, app_url=app_url)
         await self._give(answer)
         self.record("refused", head, status=error.status, code=error.code, started=started)
         if not keep_alive:

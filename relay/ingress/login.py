@@ -96,7 +96,8 @@ class PreviewLogins:
     ) -> None:
         self._logins = logins
         self._keys = keys
-        self._app_url = app_url
+        self.app_url = app_url
+        """Where people sign in and see their previews."""
         self._port_suffix = port_suffix
         self._seconds = seconds
         self._clock = clock
@@ -143,7 +144,7 @@ class PreviewLogins:
         return_to = quote(here + head.target.decode("latin-1"), safe="")
         if len(return_to) > RETURN_TO_CHARACTERS:
             return_to = quote(here + "/", safe="")
-        location = f"{self._app_url}/login?return_to={return_to}&nonce={print_nonce_hash(nonce_hash(nonce))}"
+        location = f"{self.app_url}/login?return_to={return_to}&nonce={print_nonce_hash(nonce_hash(nonce))}"
         return Redirect(location=location, code="sign_in", set_cookies=(_cookie(NONCE_COOKIE, nonce, NONCE_SECONDS),))
 
     async def hand_over(self, head: RequestHead) -> Redirect:

@@ -35,7 +35,8 @@ def test_people_get_a_page_that_escapes_and_loads_nothing() -> None:
     response, body = read(error_answer(**PLAIN, html=True, keep_alive=False))  # type: ignore[arg-type]
     page = body.decode()
     assert "No &lt;b&gt;such&lt;/b&gt; &amp; &quot;thing&quot;." in page
-    assert "r1" in page
+    assert "<h1>Not found</h1>" in page
+    assert "404 not_found, request r1" in page
     assert "prefers-color-scheme: dark" in page
     assert not re.search(r"src=|href=|<script|url\(", page)
     assert b"default-src 'none'" in dict(response.headers)[b"content-security-policy"]
