@@ -186,7 +186,9 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return environment | {"PYTHONUNBUFFERED": "1"} | dict(extra or {})
 
 
-def run(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+def run(
+    *arguments: str | Path | int, environment: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Runs a command to its end, whatever its exit code, and gives its output."""
     return subprocess.run(
         [str(argument) for argument in arguments],
@@ -201,7 +203,7 @@ def run(*arguments: str | Path, environment: Mapping[str, str] | None = None) ->
 
 
 def run_module(
-    module: str, *arguments: str | Path, environment: Mapping[str, str] | None = None
+    module: str, *arguments: str | Path | int, environment: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """Runs `python -m module arguments` to its end."""
     return run(sys.executable, "-m", module, *arguments, environment=environment)

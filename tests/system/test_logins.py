@@ -11,14 +11,12 @@ from relay.auth import parse_nonce_hash
 from relay.setup import open_store
 from relay.store import Database, login_codes, logins, members, orgs, users
 from tests.support.deployment import Deployment
-from tests.support.https import Answer
+from tests.support.signing_in import NAVIGATE, OWN, cookie_of
 from tests.support.site import SampleApp, preview
 
 pytestmark = pytest.mark.system
 
 HOST = preview("web", "shop")
-NAVIGATE = (("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Site", "none"))
-OWN = (("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty"), ("Sec-Fetch-Site", "same-origin"))
 SIBLING = (("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "empty"), ("Sec-Fetch-Site", "same-site"))
 
 
@@ -40,12 +38,6 @@ def database(relay: Deployment) -> Iterator[Database]:
     database.close()
 
 
-def cookie_of(answer: Answer, name: str) -> str:
-    """The pair that a browser sends back."""
-    values = [value for key, value in answer.headers if key == "set-cookie" and value.startswith(name + "=")]
-    return values[0].partition(";")[0]
-
-
 def test_a_person_gets_from_a_preview_url_to_the_page_and_out_again(relay: Deployment, database: Database) -> None:
     asked = relay.ask(HOST, "/headers?x=1", api_key="", headers=NAVIGATE)
     assert asked.status == 302
@@ -63,13 +55,13 @@ def test_a_person_gets_from_a_preview_url_to_the_page_and_out_again(relay: Deplo
         login_codes.create, login.id, host=HOST, return_to=query["return_to"][0], nonce_hash=nonce_hash
     )
 
-    nonce = ("Cookie", cookie_of(asked, "__Host-sd-nonce"))
+    nonce = cookie_of(asked, "__Host-sd-nonce")
     path = f"/.signadot/login?code={code}"
     back = relay.ask(HOST, path, api_key="", headers=(*NAVIGATE, nonce))
     assert (back.status, back.header("location")) == (302, f"https://{relay.authority(HOST)}/headers?x=1")
     assert relay.ask(HOST, path, api_key="", headers=(*NAVIGATE, nonce)).status == 400
 
-    cookie = ("Cookie", cookie_of(back, "__Host-sd-preview"))
+    cookie = cookie_of(back, "__Host-sd-preview")
     page = relay.ask(HOST, "/headers?x=1", api_key="", headers=(*NAVIGATE, cookie))
     assert page.status == 200
     assert b"__Host-sd" not in page.body

@@ -11,6 +11,7 @@ from tests.support import postgres
 from tests.support.deployment import Deployment
 from tests.support.load import Load, Visits
 from tests.support.processes import Running
+from tests.support.signing_in import OWN, enter, sign_in
 from tests.support.site import SampleApp, Site, preview
 from tests.system.conftest import Record
 
@@ -86,6 +87,37 @@ def test_a_deleted_cluster_token_ends_its_tunnels_on_both_processes(pair: Pair, 
     record_property("deleted token: tunnel of the other process gone after", f"{took * 1000:.0f} ms")
     assert took < REVOKED_SECONDS
     assert pair.ask(HOST).status == 503
+
+
+def visit(site: Site, cookie: tuple[str, str]) -> int:
+    """A request of the preview's own page."""
+    return site.ask(HOST, api_key="", headers=(*OWN, cookie)).status
+
+
+def test_a_removed_member_is_refused_by_both_processes_within_a_second(pair: Pair, record_property: Record) -> None:
+    here, there = pair.sites
+    cookie = enter(pair, there, HOST, sign_in(pair, there, "dev-one"))
+    # The same cookie, as the hostname is the same: the port is not part of it.
+    assert [visit(here, cookie), visit(there, cookie)] == [200, 200]
+    pair.api("DELETE", "/members/dev-one")
+    assert visit(here, cookie) == 403
+    took = seconds_until(lambda: visit(there, cookie) == 403)
+    record_property("removed member refused by the other process after", f"{took * 1000:.0f} ms")
+    assert took < REVOKED_SECONDS
+
+
+def test_signing_out_on_one_process_ends_the_previews_of_the_other(pair: Pair, record_property: Record) -> None:
+    here, there = pair.sites
+    login = sign_in(pair, there, "dev-two")
+    cookie = enter(pair, there, HOST, login)
+    assert [visit(here, cookie), visit(there, cookie)] == [200, 200]
+    app = pair.host_names["app"]
+    origin = ("Origin", f"https://{here.authority(app)}")
+    assert here.ask(app, "/logout", method="POST", headers=(origin, login), api_key="", body=b"").status == 303
+    took = seconds_until(lambda: visit(there, cookie) == 401)
+    record_property("signed out on the other process after", f"{took * 1000:.0f} ms")
+    assert took < REVOKED_SECONDS
+    assert visit(here, cookie) == 401
 
 
 def test_a_change_made_by_one_process_is_served_by_the_other(pair: Pair, sample: SampleApp) -> None:
