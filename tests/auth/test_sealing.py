@@ -82,7 +82,10 @@ def test_a_master_key_file_is_read_back() -> None:
     assert parse_master_key(text, source="master.key") == parse_master_key("  " + text, source="x")
 
 
-@pytest.mark.parametrize("text", ["", "AAAA", "not base64!", "A" * 44, mint_master_key() + mint_master_key()])
+@pytest.mark.parametrize(
+    "text",
+    ["", "AAAA", "not base64!", "A" * 44, pytest.param(mint_master_key() + mint_master_key(), id="two keys")],
+)
 def test_what_is_no_master_key_is_said_without_repeating_it(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^master\.key: not a master key") as caught:
         parse_master_key(text, source="master.key")

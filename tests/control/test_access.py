@@ -56,7 +56,14 @@ async def test_a_key_of_another_org_is_refused_everywhere(api: Api, method: str,
 
 
 @pytest.mark.parametrize(
-    "key", ["", "nonsense", "sdk_tooshort", mint(TokenKind.API_KEY), mint(TokenKind.CLUSTER_TOKEN)]
+    "key",
+    [
+        "",
+        "nonsense",
+        "sdk_tooshort",
+        pytest.param(mint(TokenKind.API_KEY), id="unknown"),
+        pytest.param(mint(TokenKind.CLUSTER_TOKEN), id="of another kind"),
+    ],
 )
 async def test_wrong_keys_are_refused_without_being_repeated(api: Api, key: str) -> None:
     answer = await api.call("GET", "/orgs", key=key)
