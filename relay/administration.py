@@ -16,6 +16,7 @@ from relay.auth import MasterKey, SealingKey, print_master_keys
 from relay.errors import ConfigurationError
 from relay.setup import load_master_keys, open_store, open_unchanged
 from relay.store import Database, Status, find_status, keys, rotate
+from relay.store.rows import Transaction
 
 SCAN_SECONDS = 300.0
 """Counting reads everything there is."""
@@ -50,7 +51,7 @@ def rotate_keys(
     """Seal everything under a new key while the relay serves; after an interruption it goes on where it was."""
     with _open(config_file) as (settings, database):
         if master:
-            _rotate_master(settings.keys.master, database)
+            rotate_master(settings.keys.master, database)
         else:
             rotate(database, say=typer.echo)
 
@@ -59,7 +60,7 @@ def rotate_keys(
 def retire_master(config_file: ConfigOption) -> None:
     """Drop the earlier master key from the key file, once nothing is wrapped under it."""
     with _open(config_file) as (settings, database):
-        _retire_master(settings.keys.master, database)
+        retire_master_key(settings.keys.master, database)
 
 
 @db_commands.command()
@@ -97,40 +98,73 @@ def _open(path: Path, *, upgrade: bool = True) -> Iterator[tuple[config.Settings
         database.close()
 
 
-def _rotate_master(path: Path, database: Database) -> None:
-    masters = load_master_keys(path)
-    if len(masters) > 1 and not _wrapped_under(database, masters[1:]):
-        _retire_master(path, database)
-        return
-    if len(masters) == 1:
-        masters = (MasterKey(secret=SealingKey.mint().secret), *masters)
-        # At each step whatever is written opens with what the key file held before, or holds after.
-        database.backend.hold_file_key(masters)
-        write_file(path, print_master_keys(masters).encode(), mode=0o600)
-        typer.echo(f"{path} holds the new master key {masters[0].id} and the earlier one {masters[1].id}")
-    database.ring.use_masters(masters)
-    count = database.write_now(lambda tx: database.ring.rewrap(tx.connection))
+def rotate_master(path: Path, database: Database) -> None:
+    """Puts a new master key into the file and wraps all sealing keys under it, or drops one that was taken over from.
+
+    Raises ConfigurationError when somebody else changed the file or the keys, StoreUnavailableError, OSError.
+    """
+    with _sole_change(path, database) as (transaction, held):
+        if len(held) > 1 and not _wrapped_under(transaction, held[1:]):
+            _drop_earlier(path, database, held)
+            return
+        is_new = len(held) == 1
+        masters = (MasterKey(secret=SealingKey.mint().secret), *held) if is_new else held
+        database.ring.use_masters(masters)
+        count = database.ring.rewrap(transaction.connection)
+        if is_new:
+            # Before the commit, which nobody else could read: whatever is written opens with what the key file held
+            # before, or holds after, wherever this is interrupted.
+            database.backend.hold_file_key(masters)
+            write_file(path, print_master_keys(masters).encode(), mode=0o600)
+            typer.echo(f"{path} holds the new master key {masters[0].id} and the earlier one {masters[1].id}")
     typer.echo(f"{count} sealing key(s) wrapped under {masters[0].id}; copy {path} to a safe place, and to every host")
     typer.echo("then `signadot-relay keys retire-master` drops the earlier key")
 
 
-def _retire_master(path: Path, database: Database) -> None:
-    masters = load_master_keys(path)
-    if len(masters) == 1:
-        raise ConfigurationError(f"{path} holds one master key only, {masters[0].id}; there is none to retire")
-    if wrapped := _wrapped_under(database, masters[1:]):
-        raise ConfigurationError(
-            f"sealing key {wrapped[0]} is wrapped under an earlier master key; `keys rotate --master` first"
-        )
+def retire_master_key(path: Path, database: Database) -> None:
+    """Drops all master keys but the first; raises as `rotate_master` does, and where one of them is needed."""
+    with _sole_change(path, database) as (transaction, masters):
+        if len(masters) == 1:
+            raise ConfigurationError(f"{path} holds one master key only, {masters[0].id}; there is none to retire")
+        if wrapped := _wrapped_under(transaction, masters[1:]):
+            raise ConfigurationError(
+                f"sealing key {wrapped[0]} is wrapped under an earlier master key; `keys rotate --master` first"
+            )
+        _drop_earlier(path, database, masters)
+
+
+@contextmanager
+def _sole_change(path: Path, database: Database) -> Iterator[tuple[Transaction, Sequence[MasterKey]]]:
+    """The master keys, and a transaction in which nobody else changes them or puts a sealing key under them.
+
+    Raises ConfigurationError when somebody did so while this waited for its turn, or did on another host: what the key
+    file is to hold then is for the operator to say.
+    """
+    seen = load_master_keys(path)
+    with database.transaction(writes=True) as transaction:
+        masters = load_master_keys(path)
+        if masters != seen:
+            raise ConfigurationError(f"{path} was changed by another command meanwhile; nothing was done by this one")
+        known = {master.id for master in masters}
+        for key_id, master_id in keys.find_masters(transaction):
+            if master_id not in known:
+                raise ConfigurationError(
+                    f"sealing key {key_id} is wrapped under the master key {master_id}, which {path} does not hold:"
+                    " copy the key file of the host that made it"
+                )
+        yield transaction, masters
+
+
+def _drop_earlier(path: Path, database: Database, masters: Sequence[MasterKey]) -> None:
     database.backend.hold_file_key(masters[:1])
     write_file(path, print_master_keys(masters[:1]).encode(), mode=0o600)
     typer.echo(f"{path} holds the master key {masters[0].id} alone; backups of before need the earlier one")
 
 
-def _wrapped_under(database: Database, masters: Sequence[MasterKey]) -> list[str]:
+def _wrapped_under(transaction: Transaction, masters: Sequence[MasterKey]) -> list[str]:
     """Ids of the sealing keys that are wrapped under one of these master keys."""
     ids = {master.id for master in masters}
-    return [key_id for key_id, master_id in database.read_now(keys.find_masters) if master_id in ids]
+    return [key_id for key_id, master_id in keys.find_masters(transaction) if master_id in ids]
 
 
 def _print_status(found: Status) -> None:

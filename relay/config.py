@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import quote, unquote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from pydantic import model_validator as validate_model
 
 from relay.errors import ConfigurationError
@@ -46,6 +46,11 @@ def _url(value: str) -> str:
 Address = Annotated[str, AfterValidator(_address)]
 Url = Annotated[str, AfterValidator(_url)]
 Hostname = Annotated[str, AfterValidator(_hostname)]
+MONTH_SECONDS = 30 * 24 * 3600
+"""Whatever takes longer is forgotten, not awaited; and clocks, sockets and databases count in numbers with an end."""
+Seconds = Annotated[float, Field(gt=0, le=MONTH_SECONDS, allow_inf_nan=False)]
+LoginSeconds = Annotated[float, Field(gt=0, le=365 * 24 * 3600, allow_inf_nan=False)]
+QuerySeconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
 class _Section(BaseModel):
@@ -126,28 +131,28 @@ class Limits(_Section):
     head_bytes: PositiveInt = 32768
     header_count: PositiveInt = 128
     chunk_line_bytes: PositiveInt = 4096
-    handshake_seconds: PositiveFloat = 10
-    head_seconds: PositiveFloat = 10
-    body_idle_seconds: PositiveFloat = 30
-    write_stalled_seconds: PositiveFloat = 30
-    keep_alive_idle_seconds: PositiveFloat = 75
-    response_head_seconds: PositiveFloat = 60
-    response_idle_seconds: PositiveFloat = 300
-    upgraded_idle_seconds: PositiveFloat = 3600
+    handshake_seconds: Seconds = 10
+    head_seconds: Seconds = 10
+    body_idle_seconds: Seconds = 30
+    write_stalled_seconds: Seconds = 30
+    keep_alive_idle_seconds: Seconds = 75
+    response_head_seconds: Seconds = 60
+    response_idle_seconds: Seconds = 300
+    upgraded_idle_seconds: Seconds = 3600
     connections_per_address: PositiveInt = 1024
     requests_per_cluster: PositiveInt = 2048
     public_requests_per_address: PositiveInt = 64
     streams_per_tunnel: PositiveInt = 4096
-    keepalive_seconds: Annotated[float, Field(ge=1, le=300)] = 15
+    keepalive_seconds: Annotated[float, Field(ge=1, le=300, allow_inf_nan=False)] = 15
     receive_budget_bytes: PositiveInt = 512 * 1024 * 1024
     api_body_bytes: PositiveInt = 1024 * 1024
     api_bodies_bytes: PositiveInt = 16 * 1024 * 1024
-    drain_seconds: PositiveFloat = 30
-    query_seconds: PositiveFloat = 5
-    login_seconds: PositiveFloat = 7 * 24 * 3600
-    preview_login_seconds: Annotated[float, Field(ge=60, le=3600)] = 3600
-    membership_check_seconds: Annotated[float, Field(gt=0, le=300)] = 300
-    membership_grace_seconds: Annotated[float, Field(ge=0)] = 3600
+    drain_seconds: Seconds = 30
+    query_seconds: QuerySeconds = 5
+    login_seconds: LoginSeconds = 7 * 24 * 3600
+    preview_login_seconds: Annotated[float, Field(ge=60, le=3600, allow_inf_nan=False)] = 3600
+    membership_check_seconds: Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)] = 300
+    membership_grace_seconds: Annotated[float, Field(ge=0, le=MONTH_SECONDS, allow_inf_nan=False)] = 3600
     api_requests_per_minute: PositiveInt = 600
     delivery_attempts: PositiveInt = 20
 

@@ -6,7 +6,7 @@ import math
 import structlog
 import trio
 
-from relay.errors import ConflictError, RelayError, StoreUnavailableError
+from relay.errors import RelayError
 from relay.store import Database, LoginLookups, Lookups, clusters, logins, workspaces
 from relay.tunnels import Registry
 
@@ -28,7 +28,7 @@ class Upkeep:
         self._registry = registry
 
     async def run(self) -> None:
-        """Works for ever."""
+        """Works for ever: what fails is logged and tried again the next time."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_database)
             nursery.start_soon(self._sweep_workspaces)
@@ -38,7 +38,7 @@ class Upkeep:
         """Notices what other processes change in the database, so that a revocation counts at once here too."""
         said_at = -math.inf
 
-        def say(error: StoreUnavailableError) -> None:
+        def say(error: RelayError) -> None:
             nonlocal said_at
             if trio.current_time() > said_at + OUTAGE_LOG_SECONDS:  # it looks about twice a second
                 said_at = trio.current_time()
@@ -68,7 +68,7 @@ class Upkeep:
     async def _sweep_logins(self) -> None:
         try:
             await self._database.write(logins.sweep)
-        except (StoreUnavailableError, ConflictError) as error:
+        except RelayError as error:
             log.warning("logins_not_swept", problem=str(error))
 
     async def record(self) -> None:
@@ -79,5 +79,5 @@ class Upkeep:
             identities = [self._registry.identity(tunnel) for tunnel in self._registry]
             online = {identity.cluster_id for identity in identities if identity is not None}
             await self._database.write(clusters.record_seen, online)
-        except StoreUnavailableError as error:
+        except RelayError as error:
             log.warning("records_not_written", problem=str(error))

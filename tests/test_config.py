@@ -79,3 +79,21 @@ def test_files_are_checked_for_presence_and_mode(tmp_path: Path) -> None:
     assert "tls.key: " in said
     assert "chmod 600" in said
     assert "`signadot-relay init` makes it" in said
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "-inf", "1e300", "0", "-1"])
+def test_a_time_without_an_end_is_refused(tmp_path: Path, value: str) -> None:
+    names = [name for name in config.Limits.model_fields if name.endswith("_seconds")]
+    assert len(names) > 10
+    if value == "0":
+        names.remove("membership_grace_seconds")
+    environment = {f"SIGNADOT_RELAY__LIMITS__{name.upper()}": value for name in names}
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, MINIMAL, environment)
+    assert all(f"limits.{name}:" in str(caught.value) for name in names)
+
+
+def test_a_query_may_take_an_hour_and_no_longer(tmp_path: Path) -> None:
+    assert load(tmp_path, MINIMAL + "[limits]\nquery_seconds = 3600\n").limits.query_seconds == 3600
+    with pytest.raises(ConfigurationError, match=r"limits\.query_seconds: .*3600"):
+        load(tmp_path, MINIMAL + "[limits]\nquery_seconds = 3601\n")

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import RowMapping, delete, func, select
 
+from relay.auth import UnsealError
 from relay.store.ids import first_id
 from relay.store.records import Change
 from relay.store.rows import Transaction
@@ -32,7 +33,7 @@ class News:
     more: bool
     """Whether there was more than one page."""
     missed: bool = False
-    """Whether notices had been swept away before they were read."""
+    """Whether notices had been swept away before they were read, or were damaged."""
 
 
 def find_start(tx: Transaction) -> str:
@@ -44,23 +45,31 @@ def find_start(tx: Transaction) -> str:
 def find_news(tx: Transaction, cursor: str) -> News:
     """What was committed after the notice `cursor`, whichever process did it."""
     query = select(changes).where(changes.c.id > cursor).order_by(changes.c.id).limit(PAGE)
-    rows = [tx.reveal(changes, row) for row in tx.connection.execute(query).mappings()]
-    found = [
-        (
-            values["id"],
-            Change(
-                kind=values["kind"],
-                id=values["object_id"],
-                org_id=values["org_id"],
-                name=values["name"],
-                deleted=values["deleted"],
-            ),
-        )
-        for values in rows
-    ]
+    rows = tx.connection.execute(query).mappings().all()
+    found = [(row["id"], change) for row in rows if (change := _read(tx, row)) is not None]
     # `sweep` leaves the last notice: if ours is gone, others that came after it may be gone too.
-    missed = bool(cursor) and tx.connection.execute(select(changes.c.id).where(changes.c.id == cursor)).first() is None
-    return News(changes=found, cursor=found[-1][0] if found else cursor, more=len(found) == PAGE, missed=missed)
+    swept = bool(cursor) and tx.connection.execute(select(changes.c.id).where(changes.c.id == cursor)).first() is None
+    return News(
+        changes=found,
+        cursor=rows[-1]["id"] if rows else cursor,
+        more=len(rows) == PAGE,
+        missed=swept or len(found) < len(rows),
+    )
+
+
+def _read(tx: Transaction, row: RowMapping) -> Change | None:
+    """The change that a notice tells of; None for a damaged one, which must not stop those that come after it."""
+    try:
+        values = tx.reveal(changes, row)
+    except UnsealError:
+        return None
+    return Change(
+        kind=values["kind"],
+        id=values["object_id"],
+        org_id=values["org_id"],
+        name=values["name"],
+        deleted=values["deleted"],
+    )
 
 
 def sweep(tx: Transaction) -> None:

@@ -11,7 +11,7 @@ import trio
 from sqlalchemy import Connection, Engine, inspect
 
 from relay.auth import MasterKey, Sealer
-from relay.errors import ConfigurationError, StoreUnavailableError
+from relay.errors import ConfigurationError, RelayError, StoreUnavailableError
 from relay.store import changes, keys
 from relay.store.engines import Backend, BackendOptions, open_backend
 from relay.store.keyring import KeyRing, WrongMasterKeyError
@@ -132,10 +132,10 @@ class Database:
         """
         self._subscribers.append(callback)
 
-    async def watch(self, *, on_error: Callable[[StoreUnavailableError], None]) -> None:
+    async def watch(self, *, on_error: Callable[[RelayError], None]) -> None:
         """Tells the subscribers, for ever, what other processes change in the same database; see `Watcher`.
 
-        `on_error` hears of each time the database did not answer.
+        `on_error` hears of each time a look-up failed, as when the database did not answer.
         """
         self._watcher = Watcher(self, tell=self._tell, on_error=on_error)
         try:

@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from relay.auth import MasterKey, Sealer, SealingKey, UnsealError, unwrap, wrap
-from relay.errors import StoreUnavailableError
+from relay.errors import ConfigurationError, StoreUnavailableError
 from relay.store.schema import orgs, sealing_keys
 
 ACTIVE: Literal["active"] = "active"
@@ -70,23 +70,32 @@ class KeyRing:
     def _unwrap(self, row: RowMapping) -> SealingKey:
         if row["id"] in self._keys:
             return self._keys[row["id"]]
-        wanted = row["master_id"]
-        master = self._find_master(wanted)
-        if master is None:
-            known = ", ".join(master.id for master in self.masters)
-            raise WrongMasterKeyError(
-                f"wrong key: the database's sealing keys are wrapped under the master key {wanted},"
-                f" and keys.master holds {known}"
-            )
+        master = self._require_master(row["master_id"])
         try:
             return SealingKey(secret=unwrap(master, row["wrapped"], label=_label(row["id"])))
         except UnsealError as error:
             raise WrongMasterKeyError(f"wrong key: {error}") from error
 
+    def _require_master(self, master_id: str) -> MasterKey:
+        master = self._find_master(master_id)
+        if master is None:
+            known = ", ".join(master.id for master in self.masters)
+            raise WrongMasterKeyError(
+                f"wrong key: the database's sealing keys are wrapped under the master key {master_id},"
+                f" and keys.master holds {known}"
+            )
+        return master
+
     def _find_master(self, master_id: str) -> MasterKey | None:
         found = next((master for master in self.masters if master.id == master_id), None)
         if found is None and self._masters_again is not None:
-            self.masters = tuple(self._masters_again())
+            try:
+                self.masters = tuple(self._masters_again())
+            except ConfigurationError as error:  # it was fine at the start: somebody is copying it, say
+                raise WrongMasterKeyError(
+                    f"the database's sealing keys are wrapped under the master key {master_id},"
+                    f" and the key file cannot be read again: {error}"
+                ) from error
             found = next((master for master in self.masters if master.id == master_id), None)
         return found
 
@@ -102,10 +111,16 @@ class KeyRing:
         self.add(connection, SealingKey(secret=self.masters[-1].secret) if used else SealingKey.mint(), now)
 
     def add(self, connection: Connection, key: SealingKey, now: float) -> None:
-        """Makes a key the active one; what was active is retiring."""
+        """Makes a key the active one; what was active is retiring.
+
+        The new one is wrapped under the same master key as that: another one, which this process still takes for the
+        first, may have been retired meanwhile. Raises WrongMasterKeyError.
+        """
         active = sealing_keys.c.state == ACTIVE
+        wanted = connection.execute(select(sealing_keys.c.master_id).where(active)).scalar_one_or_none()
+        master = self.masters[0] if wanted is None else self._require_master(wanted)
         connection.execute(update(sealing_keys).where(active).values(state=RETIRING))
-        values = {"id": key.id, "state": ACTIVE, "created_at": now, **_wrapped(self.masters[0], key)}
+        values = {"id": key.id, "state": ACTIVE, "created_at": now, **_wrapped(master, key)}
         connection.execute(insert(sealing_keys).values(values))
 
     def rewrap(self, connection: Connection) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, LargeBinary, Table, func, select, update
+from sqlalchemy import Column, LargeBinary, Table, exists, func, or_, select, update
 
 from relay.auth import SealingKey
 from relay.store import keyring
@@ -136,27 +136,56 @@ def reseal(tx: Transaction, table: Table, row_ids: Iterable[str]) -> int:
     return resealed
 
 
-def finish_rotation(tx: Transaction) -> Sequence[str]:
-    """Notes that nothing is sealed under earlier keys any more; gives their ids. The caller has made sure of it."""
-    retiring = [key_id for key_id, state in _states(tx).items() if state == RETIRING]
+def finish_rotation(tx: Transaction, active: str) -> Sequence[str] | None:
+    """Notes that nothing is sealed under earlier keys than `active` any more; gives their ids.
+
+    The caller has counted so while that was the active key. Where it is so no longer, a later rotation is under way and
+    the count is worth nothing: gives None, and nothing is changed.
+    """
+    states = _states(tx)
+    if states.get(active) != ACTIVE:
+        return None
+    retiring = [key_id for key_id, state in states.items() if state == RETIRING]
     keyring.retire(tx.connection, retiring)
     tx.changed(Change(kind="keys", id=tx.sealer.active.id, org_id=""))
     return retiring
 
 
 def find_unused(tx: Transaction) -> Sequence[str]:
-    """Retired keys that no token's hash was made with, and no cookie can have been signed with any more."""
+    """Retired keys that seal nothing, hashed no token that is left, and can have signed no cookie that still counts.
+
+    Where there are such keys, reads every row of the database.
+    """
     rows = tx.connection.execute(select(sealing_keys.c.id, sealing_keys.c.state, sealing_keys.c.created_at)).all()
     retired = [row[0] for row in rows if row[1] == RETIRED]
     active_since = max(row[2] for row in rows)
     if not retired or tx.now - active_since < KEEP_SECONDS:
         return []
-    used = _count_tokens(tx)
-    return [key_id for key_id in retired if not used[key_id]]
+    hashed = _count_tokens(tx)
+    return [key_id for key_id in retired if not hashed[key_id] and not _seals_anything(tx, key_id)]
+
+
+def _seals_anything(tx: Transaction, wanted: str) -> bool:
+    raw = bytes.fromhex(wanted)
+    return any(
+        tx.connection.execute(
+            select(
+                exists().where(
+                    or_(
+                        *(
+                            func.substr(column, _KEY_ID_START, _KEY_ID_BYTES, type_=LargeBinary) == raw
+                            for column in sealed_columns(table)
+                        )
+                    )
+                )
+            )
+        ).scalar_one()
+        for table in SEALED_TABLES
+    )
 
 
 def remove_unused(tx: Transaction) -> Sequence[str]:
-    """Deletes what `find_unused` finds; gives their ids."""
+    """Deletes what `find_unused` finds, looking anew; gives their ids."""
     unused = find_unused(tx)
     keyring.remove(tx.connection, unused)
     for key_id in unused:

@@ -10,10 +10,13 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection
 
 from relay.errors import ConfigurationError
+from relay.store import workspaces
 from relay.store.database import Database
 
 UPGRADE_SECONDS = 300.0
 """Migrations may copy tables, and the other processes wait for the first one."""
+FIRST_REVISION = "0001"
+"""There the time to live of a workspace stands in its sealed specification only, and no query finds it."""
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
@@ -26,14 +29,22 @@ def upgrade(database: Database) -> None:
     """
     try:
         with database.backend.begin(writes=True, seconds=UPGRADE_SECONDS) as connection:
-            if schema_revision(connection) != latest_revision():
-                config = _config()
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+            before = schema_revision(connection)
+            if before != latest_revision():
+                migrate(connection)
             database.ring.begin(connection, database.clock())
+            if before == FIRST_REVISION:
+                workspaces.fill_expiry(database.bind(connection))
     except CommandError as error:
         raise ConfigurationError("store.url: a newer version of the relay made this database") from error
     database.read_ring()
+
+
+def migrate(connection: Connection, revision: str = "head") -> None:
+    """Changes the schema only, to a revision; see `upgrade`."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def schema_revision(connection: Connection) -> str | None:

@@ -38,7 +38,11 @@ def rotate(database: Database, *, say: Callable[[str], None], batch_rows: int = 
         # Only something that writes without looking at the ring can have done that.
         say(f"{left} values are sealed under other keys still; run it once more")
         return
-    for key_id in database.write_now(keys.finish_rotation):
+    retired = database.write_now(keys.finish_rotation, active)
+    if retired is None:
+        say("another rotation has begun meanwhile, and retires the keys before it")
+        return
+    for key_id in retired:
         say(f"key {key_id} is retired: it is kept until the last token that was hashed with it has been used")
     for key_id in database.write_now(keys.remove_unused):
         say(f"key {key_id} is deleted: nothing refers to it")

@@ -59,6 +59,10 @@ class Transaction:
         row_id: str = row["id"]
         return {column.name: self._revealed(column, row_id, row[column.name]) for column in table.columns}
 
+    def reveal_one(self, column: Column[Any], row: RowMapping) -> Any:
+        """One column of a row, unsealed, whatever is in the others. Raises UnsealError."""
+        return self._revealed(column, row["id"], row[column.name])
+
     def _revealed(self, column: Column[Any], row_id: str, value: Any) -> Any:
         if value is None or not column.info.get("sealed"):
             return value

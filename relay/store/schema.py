@@ -198,7 +198,7 @@ changes = Table(
     _sealed("name"),
     Column("deleted", Boolean, nullable=False),
 )
-"""What other processes must hear of; kept for a few minutes. Not the audit events, which are kept."""
+"""What other processes must hear of; kept for an hour. Not the audit events, which are kept."""
 
 users = Table(
     "users",

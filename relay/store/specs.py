@@ -34,10 +34,19 @@ def duration_seconds(duration: str, *, field: str = "spec.ttl.duration") -> floa
 
 def expiry(spec: WorkspaceSpec, *, created_at: float, updated_at: float) -> float | None:
     """When a workspace's time to live is over, None without one."""
-    if spec.ttl is None:
+    return _end(spec.ttl, created_at=created_at, updated_at=updated_at)
+
+
+def stored_expiry(document: str, *, created_at: float, updated_at: float) -> float | None:
+    """The same from the column `spec` that `workspace_columns` gave."""
+    return _end(_read_ttl(json.loads(document)), created_at=created_at, updated_at=updated_at)
+
+
+def _end(ttl: Ttl | None, *, created_at: float, updated_at: float) -> float | None:
+    if ttl is None:
         return None
-    start = created_at if spec.ttl.offset_from == "createdAt" else updated_at
-    return start + duration_seconds(spec.ttl.duration)
+    start = created_at if ttl.offset_from == "createdAt" else updated_at
+    return start + duration_seconds(ttl.duration)
 
 
 def check_spec(org: str, name: str, spec: WorkspaceSpec) -> None:
@@ -91,12 +100,16 @@ def endpoint_columns(endpoint: Endpoint) -> dict[str, str]:
     }
 
 
+def _read_ttl(document: dict[str, Any]) -> Ttl | None:
+    ttl = document["ttl"]
+    return None if ttl is None else Ttl(duration=ttl[0], offset_from=ttl[1])
+
+
 def read_spec(
     cluster: str, values: dict[str, Any], images: Iterable[Image], endpoints: Iterable[Endpoint]
 ) -> WorkspaceSpec:
     """The specification from the columns that `workspace_columns` gave."""
     document = json.loads(values["spec"])
-    ttl = document["ttl"]
     return WorkspaceSpec(
         cluster=cluster,
         description=document["description"],
@@ -105,7 +118,7 @@ def read_spec(
         github=_read_github(values),
         endpoints=tuple(endpoints),
         routing_headers=_pairs(document["routingHeaders"]),
-        ttl=None if ttl is None else Ttl(duration=ttl[0], offset_from=ttl[1]),
+        ttl=_read_ttl(document),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import trio
 
-from relay.errors import ConflictError, StoreUnavailableError
+from relay.errors import ConflictError, RelayError
 from relay.store import changes
 from relay.store.engines import Backend
 from relay.store.records import Change
@@ -39,7 +39,7 @@ class Watcher:
     Args:
         database: what to watch.
         tell: gets the changes.
-        on_error: hears of each time the database did not answer.
+        on_error: hears of each time a look-up failed, as when the database did not answer. It is tried again.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Watcher:
         database: _Watched,
         *,
         tell: Callable[[Iterable[Change]], None],
-        on_error: Callable[[StoreUnavailableError], None],
+        on_error: Callable[[RelayError], None],
     ) -> None:
         self._database = database
         self._tell = tell
@@ -62,7 +62,7 @@ class Watcher:
         self._own.update(change_ids)
 
     async def run(self) -> None:
-        """Watches for ever."""
+        """Watches for ever: no error of the database, its keys or its password ends it."""
         async with trio.open_nursery() as nursery:
             if self._database.backend.notifies:
                 nursery.start_soon(self._listen)
@@ -77,7 +77,7 @@ class Watcher:
                     cursor = await self._database.find_start()
                 cursor = await self._look(cursor)
                 await self._sweep()
-            except StoreUnavailableError as error:
+            except RelayError as error:
                 self._on_error(error)
             with trio.move_on_after(LISTENING_SECONDS if self._listening else POLL_SECONDS):
                 await self._woken.wait()
@@ -106,7 +106,7 @@ class Watcher:
         while True:
             try:
                 await self._listen_once()
-            except StoreUnavailableError as error:
+            except RelayError as error:
                 self._on_error(error)
             finally:
                 self._listening = False

@@ -7,19 +7,30 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Select, Table, delete, exists, select
 
+from relay.auth import UnsealError
 from relay.errors import ConflictError, InvalidError, NotFoundError
 from relay.routing import Route, RouteTable, parse_target
 from relay.store import clusters, orgs
+from relay.store.changes import EVERYTHING
 from relay.store.records import SYSTEM, Actor, Change, Endpoint, Image, Workspace, WorkspaceOrigin, WorkspaceSpec
 from relay.store.rows import Transaction, page_size
 from relay.store.schema import clusters as clusters_table
 from relay.store.schema import workspace_endpoints, workspace_images, workspaces
-from relay.store.specs import check_spec, endpoint_columns, expiry, read_endpoint, read_spec, workspace_columns
+from relay.store.specs import (
+    check_spec,
+    endpoint_columns,
+    expiry,
+    read_endpoint,
+    read_spec,
+    stored_expiry,
+    workspace_columns,
+)
 
 ROUTING_KEY_BYTES = 10
 """80 bits: not to be guessed, and short enough for a header on every request."""
 
 
+FILLED_AT_A_TIME = 1000
 EXPIRED_AT_A_TIME = 100
 """Workspaces that one transaction removes when their time is over: writers of the API wait no longer than for that."""
 
@@ -105,7 +116,10 @@ def has_expired(tx: Transaction) -> bool:
 
 
 def remove_expired(tx: Transaction) -> int:
-    """Deletes workspaces whose time is over, EXPIRED_AT_A_TIME at most; gives how many."""
+    """Deletes workspaces whose time is over, EXPIRED_AT_A_TIME at most; gives how many.
+
+    One that is damaged goes like the others, its event without a name where that cannot be read.
+    """
     query = (
         select(workspaces)
         .where(workspaces.c.expires_at <= tx.now)
@@ -114,10 +128,42 @@ def remove_expired(tx: Transaction) -> int:
     )
     rows = tx.connection.execute(query).mappings().all()
     for row in rows:
-        name = tx.reveal(workspaces, row)["name"]
+        name = _name_if_readable(tx, row)
         tx.connection.execute(delete(workspaces).where(workspaces.c.id == row["id"]))
         tx.record_event(Change(kind="workspace", id=row["id"], org_id=row["org_id"], name=name), "delete", SYSTEM)
+        if not name:
+            tx.changed(EVERYTHING)  # what is remembered under its name cannot be told
     return len(rows)
+
+
+def fill_expiry(tx: Transaction) -> None:
+    """Notes when the time of each workspace is over, for those made before that was a column of its own.
+
+    A workspace that is damaged keeps for ever, as it did; the migration must not fail for one row.
+    """
+    last = ""
+    while True:
+        query = select(workspaces).where(workspaces.c.id > last).order_by(workspaces.c.id).limit(FILLED_AT_A_TIME)
+        rows = tx.connection.execute(query).mappings().all()
+        for row in rows:
+            try:
+                document = tx.reveal_one(workspaces.c.spec, row)
+            except UnsealError:
+                continue
+            end = stored_expiry(document, created_at=row["created_at"], updated_at=row["updated_at"])
+            if end is not None:
+                tx.update(workspaces, row["id"], {"expires_at": end})
+        if len(rows) < FILLED_AT_A_TIME:
+            return
+        last = rows[-1]["id"]
+
+
+def _name_if_readable(tx: Transaction, row: RowMapping) -> str:
+    try:
+        name: str = tx.reveal_one(workspaces.c.name, row)
+    except UnsealError:
+        return ""
+    return name
 
 
 def get(tx: Transaction, org_id: str, name: str) -> Workspace | None:

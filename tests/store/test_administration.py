@@ -3,14 +3,21 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from relay.auth import Token, parse
+from certs import write_file
+from relay import administration
+from relay.auth import MasterKey, Token, parse, print_master_keys
 from relay.auth.master import mint_master_key
+from relay.errors import ConfigurationError
 from relay.setup import load_master_keys
-from relay.store import Database, api_keys
+from relay.store import Database, api_keys, orgs
+from relay.store.keys import find_masters
+from tests.store.conftest import OpenDatabase
 from tests.support.deployment import Deployment
 from tests.support.processes import run_module
 
@@ -100,6 +107,62 @@ def test_master_twice_drops_the_old_one_and_an_interrupted_one_is_finished(deplo
     command(deployment, "keys", "rotate", "--master")
     assert load_master_keys(key_file) == (new,)
     assert open_store(deployment).returncode == 0
+
+
+def test_two_changes_of_the_master_key_at_once_leave_a_database_that_opens(
+    *,
+    database: Database,
+    open_database: OpenDatabase,
+    master: MasterKey,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database.write_now(orgs.create, "acme")
+    key_file = tmp_path / "master.key"
+    key_file.write_text(print_master_keys((master,)))
+    key_file.chmod(0o600)
+    other = open_database()
+    second_has_read = Event()
+
+    def load_and_tell(path: Path) -> tuple[MasterKey, ...]:
+        found = load_master_keys(path)
+        second_has_read.set()
+        return found
+
+    def write_while_the_second_waits(path: Path, data: bytes, *, mode: int) -> None:
+        monkeypatch.setattr(administration, "load_master_keys", load_and_tell)
+        monkeypatch.setattr(administration, "write_file", write_file)
+        seconds.append(pool.submit(administration.rotate_master, path, other))
+        assert second_has_read.wait(10)
+        write_file(path, data, mode=mode)
+
+    monkeypatch.setattr(administration, "write_file", write_while_the_second_waits)
+    seconds: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as pool:
+        administration.rotate_master(key_file, database)
+        with pytest.raises(ConfigurationError, match="changed by another command"):
+            seconds[0].result(10)
+    new, old = load_master_keys(key_file)
+    assert old == master
+    assert {master_id for _, master_id in database.read_now(find_masters)} == {new.id}
+    for masters in ((new, old), (new,)):
+        assert open_database(masters).read_now(orgs.find, "acme") is not None
+
+
+def test_a_key_file_that_lacks_the_master_key_of_another_host_is_left_alone(
+    database: Database, open_database: OpenDatabase, master: MasterKey, tmp_path: Path
+) -> None:
+    files = [tmp_path / "here.key", tmp_path / "there.key"]
+    for file in files:
+        file.write_text(print_master_keys((master,)))
+        file.chmod(0o600)
+    other = open_database()
+    administration.rotate_master(files[0], database)
+    before = files[1].read_bytes()
+    with pytest.raises(ConfigurationError, match="copy the key file of the host that made it"):
+        administration.rotate_master(files[1], other)
+    assert files[1].read_bytes() == before
+    assert {master_id for _, master_id in database.read_now(find_masters)} == {load_master_keys(files[0])[0].id}
 
 
 def test_a_wrong_master_key_is_said_in_one_sentence(deployment: Deployment, tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from relay.errors import InvalidError
-from relay.store import Database, Ttl, WorkspaceSpec, events, templates, workspaces
+from relay.store import Change, Database, Ttl, WorkspaceSpec, events, templates, workspaces
+from relay.store.changes import EVERYTHING
+from relay.store.schema import workspaces as workspaces_table
 from tests.store.support import SPEC, Clock, seed
 
 
@@ -70,3 +73,27 @@ async def test_templates_are_kept_by_repository_whatever_its_case(database: Data
     assert kinds == ["delete", "update", "create"]
     with pytest.raises(InvalidError, match="OWNER/NAME"):
         await database.write(templates.put, one.org_id, "shop", {})
+
+
+@pytest.mark.parametrize(("column", "named"), [("head_commit", "b"), ("name", "")])
+async def test_a_damaged_workspace_expires_like_the_others(
+    *, database: Database, clock: Clock, column: str, named: str
+) -> None:
+    seeded = await seed(database)
+    await database.write(workspaces.remove, seeded.org_id, "pr-42")
+    spec = WorkspaceSpec(cluster="c1", ttl=Ttl(duration="1m", offset_from="createdAt"))
+    for name in ("a", "b", "c"):
+        made, _ = await database.write(workspaces.put, seeded.org_id, name, spec)
+        if name == "b":
+            damage = update(workspaces_table).where(workspaces_table.c.id == made.id).values({column: b"\1\2"})
+            with database.transaction(writes=True) as transaction:
+                transaction.connection.execute(damage)
+    clock.now += 61
+    heard: list[Change] = []
+    database.subscribe(heard.append)
+    assert await database.write(workspaces.remove_expired) == 3
+    assert not await database.read(workspaces.has_expired)
+    told = await database.read(events.find_all, seeded.org_id, limit=3)
+    assert sorted(event.object_name for event in told) == sorted(["a", named, "c"])
+    assert {event.action for event in told} == {"delete"}
+    assert (EVERYTHING in heard) == (named == "")

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from relay.auth import Role, TokenKind, mint
-from relay.errors import StoreUnavailableError, UnauthenticatedError
+from relay.errors import RelayError, StoreUnavailableError, UnauthenticatedError
 from relay.store import Change, Database, Lookups, api_keys, cluster_tokens, clusters, workspaces
 from relay.store.flight import OUTAGE_SECONDS, FlightCache
 from relay.store.lookups import FOUND_SECONDS
@@ -225,7 +225,7 @@ async def test_a_key_revoked_by_another_process_is_refused_within_a_second(
     key, secret = await other.write(api_keys.create, seeded.org_id, name="ci", role=Role.MEMBER)
     lookups = Lookups(database)
     revoked = trio.Event()
-    errors: list[StoreUnavailableError] = []
+    errors: list[RelayError] = []
 
     def note(_: Change) -> None:
         if lookups.principal_nowait(secret) is None:

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import trio
 
-from relay.errors import ConflictError, StoreUnavailableError
+from relay.errors import ConflictError, RelayError
 from relay.store import Change, Database, clusters, orgs
 from relay.store.changes import EVERYTHING, KEEP_SECONDS, find_news, find_start, sweep
 from relay.store.rows import Transaction
@@ -35,14 +35,14 @@ class Ear:
                     return trio.current_time() - started
 
 
-class Errors(list[StoreUnavailableError]):
+class Errors(list[RelayError]):
     """What a watcher complained of."""
 
     def __init__(self) -> None:
         super().__init__()
         self.came = trio.Event()
 
-    def add(self, error: StoreUnavailableError) -> None:
+    def add(self, error: RelayError) -> None:
         self.append(error)
         self.came.set()
 

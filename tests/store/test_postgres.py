@@ -212,6 +212,11 @@ OPTIONS = BackendOptions()
         ("postgresql://u:hunter2@db", "one of the three"),
         ("postgresql://db/x", "one of the three"),
         ("postgresql://u:hunter2@[db/x", "not a URL"),
+        ("postgresql://u:hunter2@h/x?host=/run/postgresql,db.example.com", "one host is expected"),
+        ("postgresql://u:hunter2@h/x?host=%2Frun%2Fpostgresql%2Cdb.example.com", "one host is expected"),
+        ("postgresql://u:hunter2@%2Frun%2Fpostgresql%2Cdb/x", "one host is expected"),
+        ("postgresql://u:hunter2@db1,db2/x?sslmode=require", "one host is expected"),
+        ("postgresql://u:hunter2@db1:5432,db2:5432/x?sslmode=require", "one host is expected"),
     ],
 )
 def test_what_is_not_private_or_no_address_is_refused_without_repeating_it(url: str, why: str) -> None:

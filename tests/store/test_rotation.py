@@ -270,3 +270,51 @@ async def test_a_row_changed_during_a_rotation_keeps_what_was_written(database: 
     await database.write(workspaces.put, seeded.org_id, "pr-42", changed)
     rotate(database, say=silent)
     assert (await database.read(workspaces.require, seeded.org_id, "pr-42")).spec == changed
+
+
+async def test_two_rotations_at_once_retire_no_key_that_still_seals(database: Database, clock: Clock) -> None:
+    clock.step = 0.001
+    seeded = await seed(database)
+    rotate(database, say=silent)  # of one process; a second one has counted under the same key, and is about to finish
+    counted = database.sealer.active.id
+    later, is_new = database.write_now(keys.start_rotation, database.ring)  # a third begins the next
+    assert is_new
+    assert database.write_now(keys.finish_rotation, counted) is None
+    assert states(database)[counted] == "retiring"
+    clock.now += keys.KEEP_SECONDS + 1
+    await database.sweep()
+    assert (await database.read(workspaces.require, seeded.org_id, "pr-42")).spec == SPEC
+    lines: list[str] = []
+    rotate(database, say=lines.append)
+    assert states(database)[later] == "active"
+    assert (await database.read(workspaces.require, seeded.org_id, "pr-42")).spec == SPEC
+
+
+async def test_a_retired_key_that_seals_a_value_after_all_is_not_deleted(database: Database, clock: Clock) -> None:
+    org = await database.write(orgs.create, "acme")  # no tokens: nothing refers to the key as a pepper
+    old = database.sealer.active.id
+    active, _ = database.write_now(keys.start_rotation, database.ring)
+    assert database.write_now(keys.finish_rotation, active) == [old]  # by a caller that has not counted
+    clock.now += keys.KEEP_SECONDS + 1
+    assert database.write_now(keys.remove_unused) == []
+    assert database.read_now(orgs.find, "acme") == org
+    rotate(database, say=silent)
+    clock.now += keys.KEEP_SECONDS + 1
+    await database.sweep()
+    assert old not in states(database)
+
+
+async def test_a_new_key_is_never_wrapped_under_a_master_key_that_was_retired_meanwhile(
+    database: Database, open_database: OpenDatabase, master: MasterKey
+) -> None:
+    key_file = [(master,)]
+    behind = open_database(masters_again=lambda: key_file[-1])
+    deaf = open_database()
+    database.backend.hold_file_key((NEW_MASTER,))
+    database.ring.use_masters((NEW_MASTER, master))
+    database.write_now(lambda tx: database.ring.rewrap(tx.connection))
+    with pytest.raises(StoreUnavailableError, match=f"wrapped under the master key {NEW_MASTER.id}"):
+        deaf.write_now(keys.start_rotation, deaf.ring)
+    key_file.append((NEW_MASTER,))
+    rotate(behind, say=silent)
+    assert {key.master_id for key in database.read_now(keys.find_all)} == {NEW_MASTER.id}

@@ -47,6 +47,11 @@ class Facts:
     size_bytes: int
 
 
+def out_of_means(error: OSError) -> StoreUnavailableError:
+    """What to raise when this machine does not give what a connection takes, such as file descriptors."""
+    return StoreUnavailableError(f"the database cannot be connected to: {error.strerror or type(error).__name__}")
+
+
 class Listener(ABC):
     """A connection over which the database says at once that something was committed. Used from trio's thread."""
 
@@ -88,7 +93,10 @@ class Backend(ABC):
         guard: Guard | None = None
         try:
             with self._in_time(seconds) as guard:
-                connection = self._start(writes=writes, seconds=seconds)
+                try:
+                    connection = self._start(writes=writes, seconds=seconds)
+                except OSError as error:  # not one of the caller's block
+                    raise out_of_means(error) from error
                 try:
                     yield connection
                 except BaseException:

@@ -28,9 +28,14 @@ class Guard:
         return self.deadline - time.monotonic()
 
     def watch(self, descriptor: int) -> None:
-        """Shuts this socket down too, when the time comes."""
+        """Shuts this socket down too, when the time comes. Raises OSError when the process has no descriptor left."""
         # A duplicate: the number may have gone to another file by the time it is used.
-        self._sockets.append(socket.socket(fileno=os.dup(descriptor)))
+        duplicate = os.dup(descriptor)
+        try:
+            self._sockets.append(socket.socket(fileno=duplicate))
+        except OSError:
+            os.close(duplicate)
+            raise
 
     def expire(self) -> None:
         """Ends all waits on the sockets."""
@@ -64,7 +69,7 @@ class Deadlines:
         return getattr(self._local, "guard", None)
 
     def watch(self, descriptor: int) -> None:
-        """Puts a socket under the guard of the calling thread, if it has one."""
+        """Puts a socket under the guard of the calling thread, if it has one. Raises OSError."""
         guard = self.current
         if guard is not None:
             with self._condition:

@@ -12,8 +12,17 @@ from sqlalchemy import Connection, QueuePool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from relay.auth import MasterKey
-from relay.errors import StoreUnavailableError
-from relay.store.engines.backend import CONNECTIONS, SECONDS, WRITES, Backend, BackendOptions, Facts, Listener
+from relay.errors import ConfigurationError, StoreUnavailableError
+from relay.store.engines.backend import (
+    CONNECTIONS,
+    SECONDS,
+    WRITES,
+    Backend,
+    BackendOptions,
+    Facts,
+    Listener,
+    out_of_means,
+)
 from relay.store.engines.deadlines import Deadlines, Guard
 from relay.store.engines.postgres_errors import explain, explain_at_start
 from relay.store.engines.postgres_url import POSTGRES_PREFIX, connection_parameters, read_password
@@ -77,12 +86,23 @@ class PostgresBackend(Backend):
         seconds = self.query_seconds if guard is None else guard.remaining_seconds
         connection = psycopg.connect(
             **self._parameters,  # type: ignore[arg-type]
-            password=self._read_password(),
+            password=self._password(),
             connect_timeout=max(LEAST_CONNECT_SECONDS, math.floor(seconds)),
             autocommit=True,  # the driver must not begin transactions of its own accord: `_begin` does
         )
-        self._deadlines.watch(connection.fileno())
+        try:
+            self._deadlines.watch(connection.fileno())
+        except OSError:
+            connection.close()
+            raise
         return connection
+
+    def _password(self) -> str | None:
+        try:
+            return self._read_password()
+        except ConfigurationError as error:
+            # It was there when the relay started: somebody is putting a new one into its place.
+            raise StoreUnavailableError(f"the database cannot be connected to: {error}") from error
 
     def _watch(self, connection: Any, *_record: object) -> None:
         if not connection.closed:
@@ -143,6 +163,8 @@ class PostgresBackend(Backend):
                 connection = self._connect()
             except psycopg.Error as error:
                 raise StoreUnavailableError(explain(error)) from error
+            except OSError as error:
+                raise out_of_means(error) from error
             try:
                 connection.execute(f"LISTEN {CHANNEL}")
             except psycopg.Error as error:
@@ -162,6 +184,8 @@ class _PostgresListener(Listener):
                 self._connection.pgconn.consume_input()
             except psycopg.Error as error:
                 raise StoreUnavailableError(explain(error)) from error
+            except OSError as error:
+                raise out_of_means(error) from error
             heard = False
             while self._connection.pgconn.notifies() is not None:
                 heard = True

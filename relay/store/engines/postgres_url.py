@@ -23,6 +23,9 @@ def connection_parameters(url: str, options: BackendOptions) -> dict[str, str]:
     """
     parts, query = _split(url)
     host = query.get("host") or unquote(parts.hostname or "")
+    if "," in host or "," in parts.netloc.rpartition("@")[2]:
+        # libpq tries them in turn, and what is right for one of them, such as no TLS on a socket, it does with all.
+        raise ConfigurationError("store.url: one host is expected, not a list; a name may stand for several servers")
     database = unquote(parts.path.removeprefix("/"))
     if not parts.username or not host or not database:
         raise ConfigurationError("store.url: postgresql://USER@HOST/DATABASE is expected: one of the three is missing")
