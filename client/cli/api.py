@@ -18,10 +18,12 @@ from relay import __version__
 from relay.errors import ConfigurationError
 
 TIMEOUT_SECONDS = 30.0
+SHORTEST_TIMEOUT_SECONDS = 1.0
+"""However little time is left, an API that is there can answer within this."""
 PAGE_ITEMS = 1000
 """The longest page that the API gives: the fewest requests for a whole list."""
 WAIT_SECONDS = 120.0
-"""How long a command waits in all for an API that says that it is asked too often."""
+"""How long a command waits, in all its requests together, for an API that says that it is asked too often."""
 DEFAULT_RETRY_SECONDS = 1.0
 LOOPBACK = ("127.0.0.1", "::1")
 
@@ -67,13 +69,13 @@ class ApiClient:
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._settings = settings
         self._sleep = sleep
+        self._patience = WAIT_SECONDS
         context = tls_context(settings)
         host = settings.api.host
         local = host == "localhost" or host.endswith(".localhost")
         self._client = httpx2.Client(
             base_url=f"https://{settings.api}/api/v2",
             headers={"signadot-api-key": settings.api_key, "user-agent": f"signadot/{__version__}"},
-            timeout=TIMEOUT_SECONDS,
             verify=context,
             transport=LoopbackTransport(context) if local else None,
         )
@@ -86,12 +88,13 @@ class ApiClient:
     ) -> None:
         self._client.close()
 
-    def call(self, method: str, *path: str, body: Any = None) -> Any:
+    def call(self, method: str, *path: str, body: Any = None, seconds: float | None = None) -> Any:
         """Calls below /orgs/{org}; the parts of the path are escaped here. Gives the parsed answer, None for 204.
 
+        `seconds`: the longest to wait for an answer, or for an API that is asked too often; None for what is usual.
         Raises ApiError with the API's own sentence, UnreachableError.
         """
-        return self._call(method, self._below_org(path), body=body)
+        return self._call(method, self._below_org(path), body=body, seconds=seconds)
 
     def list_all(self, *path: str, limit: int | None = None) -> dict[str, Any]:
         """A whole list, however many pages it has, or its first `limit` items; raises as `call` does."""
@@ -113,8 +116,8 @@ class ApiClient:
     def _below_org(self, path: tuple[str, ...]) -> str:
         return "".join("/" + quote(part, safe="") for part in ("orgs", self._settings.org, *path))
 
-    def _call(self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
-        answer = self._patiently(method, path, body=body, query=query)
+    def _call(self, method: str, path: str, *, seconds: float | None = None, **parts: Any) -> Any:
+        answer = self._patiently(method, path, seconds=seconds, **parts)
         if not answer.is_success:
             raise ApiError(_sentence(answer), answer_status=answer.status_code)
         if not answer.content:
@@ -125,29 +128,38 @@ class ApiClient:
             raise ApiError(f"https://{self._settings.api} did not answer with JSON; is api_url right?") from error
 
     def _patiently(
-        self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        seconds: float | None,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
     ) -> httpx2.Response:
         """Asks, and asks again when the API says that it was too often, unless that takes too long."""
-        left = WAIT_SECONDS
+        left = self._patience if seconds is None else min(seconds, self._patience)
+        timeout = TIMEOUT_SECONDS if seconds is None else min(TIMEOUT_SECONDS, max(seconds, SHORTEST_TIMEOUT_SECONDS))
         while True:
             try:
-                answer = self._client.request(method, path, json=body, params=query)
+                answer = self._client.request(method, path, json=body, params=query, timeout=timeout)
             except httpx2.HTTPError as error:
-                raise UnreachableError(self._unreachable(error)) from error
-            seconds = retry_seconds(answer)
-            if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS or seconds > left:
+                raise UnreachableError(self._unreachable(error, timeout)) from error
+            pause = retry_seconds(answer)
+            if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS or pause > left:
                 return answer
-            sys.stderr.write(f"signadot: the API is asked too often; going on in {seconds:g} s\n")
-            self._sleep(seconds)
-            left -= max(seconds, DEFAULT_RETRY_SECONDS)  # an answer of 0 must not be asked for without end
+            sys.stderr.write(f"signadot: the API is asked too often; going on in {pause:g} s\n")
+            self._sleep(pause)
+            spent = max(pause, DEFAULT_RETRY_SECONDS)  # an answer of 0 must not be asked for without end
+            left -= spent
+            self._patience -= spent
 
-    def _unreachable(self, error: Exception) -> str:
+    def _unreachable(self, error: Exception, timeout: float) -> str:
         where = f"https://{self._settings.api}"
         problem = _tls_problem(error)
         if problem is not None:
             return f"{where}: its certificate is not trusted ({problem}); ca_file or SIGNADOT_CA_FILE names your own CA"
         if isinstance(error, httpx2.TimeoutException):
-            return f"{where} did not answer within {TIMEOUT_SECONDS:.0f} s"
+            return f"{where} did not answer within {timeout:.0f} s"
         return f"{where} cannot be reached: {str(error) or type(error).__name__}"
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
+from client.cli.documents import parse_yaml
 from relay.errors import ConfigurationError
 
 DEFAULT_API_URL = "https://api.signadot.com"
@@ -78,13 +77,13 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
 
 def _read(file: Path, *, may_be_absent: bool) -> tuple[dict[str, str], list[str]]:
     try:
-        document: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document: Any = parse_yaml(file.read_text(encoding="utf-8"), str(file))
     except FileNotFoundError:
         return {}, [] if may_be_absent else [f"{file}: there is no such file"]
     except (OSError, UnicodeDecodeError) as error:
         return {}, [f"{file}: cannot be read: {error}"]
-    except yaml.YAMLError as error:
-        return {}, [f"{file}: {yaml_problem(error)}"]
+    except ConfigurationError as error:
+        return {}, list(error.problems)
     if document is None:
         return {}, []
     if not isinstance(document, dict):
@@ -95,13 +94,6 @@ def _read(file: Path, *, may_be_absent: bool) -> tuple[dict[str, str], list[str]
         if key not in VARIABLES or not isinstance(value, str)
     ]
     return {key: value for key, value in document.items() if key in VARIABLES and isinstance(value, str)}, problems
-
-
-def yaml_problem(error: yaml.YAMLError) -> str:
-    """One line that says what is wrong with a YAML document and where."""
-    mark = getattr(error, "problem_mark", None)
-    place = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
-    return f"not valid YAML{place}: {getattr(error, 'problem', None) or 'it cannot be parsed'}"
 
 
 def _api(url: str, problems: list[str]) -> Address:

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from client.cli.settings import yaml_problem
+from client.cli.documents import parse_yaml
 from relay.errors import ConfigurationError
 
 _KEY = r"[A-Za-z][A-Za-z0-9_.-]*"
@@ -47,21 +45,14 @@ def read_workspace(text: str, values: Mapping[str, str], *, source: str) -> tupl
     Raises ConfigurationError for bad YAML, a placeholder without value and a value without placeholder.
     """
     template = _Template(values, source)
-    document = template.fill(_parse(text, source))
+    document = template.fill(parse_yaml(text, source))
     template.check()
     return _parts(document, "name", source)
 
 
 def read_template(text: str, *, source: str) -> tuple[str, dict[str, Any]]:
     """Repository and spec of a template file; the relay replaces its placeholders, later. Raises ConfigurationError."""
-    return _parts(_parse(text, source), "repository", source)
-
-
-def _parse(text: str, source: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{source}: {yaml_problem(error)}") from error
+    return _parts(parse_yaml(text, source), "repository", source)
 
 
 def _parts(document: Any, key: str, source: str) -> tuple[str, dict[str, Any]]:
@@ -105,7 +96,4 @@ class _Template:
         return self._values.get(key, "")
 
     def _raw(self, key: str) -> Any:
-        try:
-            return yaml.safe_load(self._value(key))
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"--set {key}: {yaml_problem(error)}") from error
+        return parse_yaml(self._value(key), f"--set {key}")

@@ -88,5 +88,5 @@ def wait_until_ready(api: ApiClient, answer: Any, seconds: float, now: Callable[
                 raise NotReadyError(f"workspace {answer['name']} is not ready after {seconds:g} s: {message}")
             say(f"waiting for workspace {answer['name']}: {message}")
             time.sleep(min(POLL_SECONDS, max(0.0, deadline - now())))
-            answer = api.call("GET", "workspaces", answer["name"])
+            answer = api.call("GET", "workspaces", answer["name"], seconds=max(0.0, deadline - now()))
     return answer

@@ -65,7 +65,8 @@ async def put_pull_request_workspace(
 ) -> WorkspaceAnswer:
     """Makes the workspace of a pull request, or brings it to `spec`, or else to the repository's template.
 
-    The org is the credential's. The workspace is named `<repo>-<number>`.
+    The org is the credential's. The workspace is named `<repo>-<number>`. A `branch` or `headCommit` that is left out
+    stays what the workspace has.
     """
     member = await _membership(services, caller.principal, pull)
     record, created = await services.database.write(
@@ -97,10 +98,19 @@ def _put(
             f"there is a workspace {pull.workspace!r} that does not belong to pull request {pull.number} of"
             f" {pull.repository}"
         )
+    body = _with_known_head(body, None if found is None else found.spec.github)
     if body.spec is None:
         spec = _from_template(tx, org_id, pull, body)
         return workspaces.put(tx, org_id, pull.workspace, spec, actor=actor, origin="template")
     return workspaces.put(tx, org_id, pull.workspace, _from_body(pull, body), actor=actor)
+
+
+def _with_known_head(body: PullRequestRequest, known: GithubSource | None) -> PullRequestRequest:
+    """What a call leaves out stays as the GitHub App, or an earlier call, has said it."""
+    if known is None:
+        return body
+    head = {"branch": body.branch or known.branch, "head_commit": body.head_commit or known.head_commit}
+    return body.model_copy(update=head)
 
 
 def _from_body(pull: PullRequest, body: PullRequestRequest) -> WorkspaceSpec:

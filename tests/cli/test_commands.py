@@ -12,6 +12,7 @@ import client.cli.api
 from client.cli.api import ApiClient
 from client.cli.errors import ApiError
 from client.cli.settings import load
+from client.cli.workspaces import wait_until_ready
 from tests.cli.server import Server
 
 WORKSPACE = """
@@ -189,6 +190,36 @@ async def test_the_wait_for_the_api_ends(server: Server) -> None:
     with pytest.raises(ApiError):
         await trio.to_thread.run_sync(ask)
     assert slept == [40, 40, 40]
+
+
+async def test_the_requests_of_a_command_share_one_wait_for_the_api(server: Server) -> None:
+    server.answer = b"HTTP/1.1 429 X\r\nretry-after: 40\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    slept: list[float] = []
+    settings = load(None, server.environment())
+
+    def ask() -> None:
+        with ApiClient(settings, sleep=slept.append) as api:
+            for seconds in (41, None, None):
+                with pytest.raises(ApiError):
+                    api.call("GET", "clusters", seconds=seconds)
+
+    await trio.to_thread.run_sync(ask)
+    assert slept == [40, 40, 40]
+
+
+async def test_waiting_for_a_workspace_does_not_wait_longer_for_an_api_that_is_asked_too_often(server: Server) -> None:
+    server.answer = b"HTTP/1.1 429 X\r\nretry-after: 4\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    slept: list[float] = []
+    settings = load(None, server.environment())
+    offline = {"name": "w", "status": {"ready": False, "message": "offline"}}
+
+    def ask() -> None:
+        with ApiClient(settings, sleep=slept.append) as api:
+            wait_until_ready(api, offline, 0, iter([0.0, -0.01, -0.01, -0.0]).__next__)
+
+    with pytest.raises(ApiError):
+        await trio.to_thread.run_sync(ask)
+    assert slept == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -15,6 +15,7 @@ REQUIRED = {"SIGNADOT_ORG": "acme", "SIGNADOT_API_KEY": "k"}
         ("- a", "must be a mapping"),
         ("orgg: x", "orgg: unknown key"),
         ("org: 1", "org: must be text"),
+        ("org: 0x_", "not valid YAML"),
     ],
 )
 def test_a_broken_file_is_one_problem(tmp_path: Path, text: str, said: str) -> None:
@@ -24,6 +25,11 @@ def test_a_broken_file_is_one_problem(tmp_path: Path, text: str, said: str) -> N
         load(file, REQUIRED)
     assert len(caught.value.problems) == 1
     assert caught.value.problems[0].startswith(f"{file}: {said}")
+
+
+def test_an_org_that_looks_like_a_date_is_text(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("org: 2024-01-15\n")
+    assert load(tmp_path / "c.yaml", {"SIGNADOT_API_KEY": "k"}).org == "2024-01-15"
 
 
 def test_the_other_hosts_follow_from_the_apis_unless_they_are_named(tmp_path: Path) -> None:

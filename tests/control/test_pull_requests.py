@@ -79,6 +79,19 @@ async def test_without_a_spec_the_template_of_the_repository_is_used(prepared: A
     assert built["spec"]["github"] == GITHUB | {"headCommit": "abc", "branch": "feat"}
 
 
+@pytest.mark.parametrize("body", [None, {}, {"spec": SPEC}])
+async def test_a_branch_and_a_commit_that_are_left_out_stay_what_they_were(prepared: Api, body: Any) -> None:
+    template = SPEC | {"images": [{"name": "acme/web", "newTag": "@{headCommit}"}]}
+    await prepared.done("PUT", f"{ORG}/templates/acme/shop", {"spec": template})
+    await prepared.done("POST", PATH, {"branch": "feat", "headCommit": "abc"})
+    again = await prepared.done("POST", PATH, body)
+    assert again["spec"]["github"] == GITHUB | {"branch": "feat", "headCommit": "abc"}
+    moved = await prepared.done("POST", PATH, (body or {}) | {"headCommit": "def"})
+    assert moved["spec"]["github"] == GITHUB | {"branch": "feat", "headCommit": "def"}
+    spec = SPEC | {"github": {"branch": "other"}}
+    assert (await prepared.done("POST", PATH, {"spec": spec}))["spec"]["github"]["branch"] == "other"
+
+
 async def test_without_a_spec_and_without_a_template_it_says_so(prepared: Api) -> None:
     answer = await prepared.call("POST", PATH)
     assert answer.status_code == 422

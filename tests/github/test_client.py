@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import trio
 
-from relay.control.github import GithubClient, GithubRefusedError, InstallationGoneError
+from relay.control.github import GithubClient, GithubRefusedError, InstallationGoneError, load_app
 from relay.control.github.client import ENDPOINTS
 from relay.errors import ConfigurationError, GithubUnavailableError, UnauthenticatedError
 from relay.store import GithubIdentity
-from tests.github.stage import ACCOUNT, REPOSITORY, Stage, make_app
+from tests.github.stage import ACCOUNT, REPOSITORY, Files, Stage, make_app
 
 CALLBACK = "https://app.localhost/login/callback"
 VERIFIER = "v" * 43
@@ -142,6 +142,21 @@ async def test_files_that_cannot_be_used_are_said_with_their_key(stage: Stage, t
     with pytest.raises(ConfigurationError, match=r"github\.private_key_file: .*: not an RSA private key") as caught:
         make_app(stage.fake, tmp_path)
     assert "nonsense" not in str(caught.value)
+    files = Files(
+        app_id=1,
+        client_id="c",
+        client_secret_file=tmp_path / "none",
+        private_key_file=stage.fake.private_key_file,
+        webhook_secret_file=tmp_path / "client_secret",
+        api_url="https://api.test",
+        web_url="https://test",
+        ca_file=tmp_path / "client_secret",
+    )
+    (tmp_path / "client_secret").write_text("short")
+    with pytest.raises(ConfigurationError) as caught:
+        load_app(files)
+    keys = ["private_key_file", "webhook_secret_file", "client_secret_file", "ca_file"]
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [f"github.{key}" for key in keys]
 
 
 async def test_nothing_is_asked_for_that_is_not_on_the_list(stage: Stage) -> None:

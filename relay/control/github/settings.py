@@ -1,14 +1,17 @@
 """The App's identity and secrets, read from their files once, at start."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import jwt
 
 from relay.errors import ConfigurationError
 
+F = TypeVar("F")
+T = TypeVar("T")
 SHORTEST_SECRET_BYTES = 16
 """A webhook secret that can be guessed lets anybody make and delete workspaces."""
 
@@ -67,29 +70,57 @@ class GithubApp:
 
 
 def load_app(files: GithubFiles) -> GithubApp:
-    """Reads and checks the files that [github] names. Raises ConfigurationError with the key's path."""
-    private_key = _read("github.private_key_file", files.private_key_file)
-    _try_key(private_key, files.private_key_file)
-    lines = _read("github.webhook_secret_file", files.webhook_secret_file).splitlines()
-    secrets = tuple(line.strip().encode() for line in lines if line.strip())
-    if not secrets or any(len(secret) < SHORTEST_SECRET_BYTES for secret in secrets):
-        raise ConfigurationError(
-            f"github.webhook_secret_file: {files.webhook_secret_file}: must hold one secret a line, each of at least"
-            f" {SHORTEST_SECRET_BYTES} characters"
-        )
-    client_secret = _read("github.client_secret_file", files.client_secret_file).strip()
-    if not client_secret or len(client_secret.split()) > 1:
-        raise ConfigurationError(f"github.client_secret_file: {files.client_secret_file}: must hold one secret")
+    """Reads and checks the files that [github] names. Raises ConfigurationError with every problem, by key."""
+    problems: list[str] = []
+    private_key = _value(problems, _private_key, files.private_key_file)
+    webhook_secrets = _value(problems, _webhook_secrets, files.webhook_secret_file)
+    client_secret = _value(problems, _client_secret, files.client_secret_file)
+    tls = _value(problems, _tls, files.ca_file)
+    if private_key is None or webhook_secrets is None or client_secret is None or tls is None:
+        raise ConfigurationError(*problems)
     return GithubApp(
         app_id=files.app_id,
         client_id=files.client_id,
         client_secret=client_secret,
         private_key=private_key,
-        webhook_secrets=secrets,
+        webhook_secrets=webhook_secrets,
         api_url=files.api_url,
         web_url=files.web_url,
-        tls=_tls(files.ca_file),
+        tls=tls,
     )
+
+
+def _value(problems: list[str], load: Callable[[F], T], file: F) -> T | None:
+    """What `load` makes of a file; None where it cannot, and then `problems` says why."""
+    try:
+        return load(file)
+    except ConfigurationError as error:
+        problems += error.problems
+        return None
+
+
+def _private_key(path: Path) -> str:
+    private_key = _read("github.private_key_file", path)
+    _try_key(private_key, path)
+    return private_key
+
+
+def _webhook_secrets(path: Path) -> tuple[bytes, ...]:
+    lines = _read("github.webhook_secret_file", path).splitlines()
+    secrets = tuple(line.strip().encode() for line in lines if line.strip())
+    if not secrets or any(len(secret) < SHORTEST_SECRET_BYTES for secret in secrets):
+        raise ConfigurationError(
+            f"github.webhook_secret_file: {path}: must hold one secret a line, each of at least"
+            f" {SHORTEST_SECRET_BYTES} characters"
+        )
+    return secrets
+
+
+def _client_secret(path: Path) -> str:
+    secret = _read("github.client_secret_file", path).strip()
+    if not secret or len(secret.split()) > 1:
+        raise ConfigurationError(f"github.client_secret_file: {path}: must hold one secret")
+    return secret
 
 
 def _read(key: str, path: Path) -> str:

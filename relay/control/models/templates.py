@@ -56,6 +56,6 @@ class PullRequestRequest(Request):
     spec: PullRequestSpec | None = None
     """What the workspace should be; its `github` is filled in from the path."""
     branch: Branch | None = Field(default=None, examples=["feat"])
-    """The branch of the pull request."""
+    """The branch of the pull request; left out, it stays what the workspace has."""
     head_commit: Commit | None = Field(default=None, examples=["9fceb02d0ae598e95dc970b74767f19372d61af8"])
-    """Its last commit."""
+    """Its last commit; left out, it stays what the workspace has."""
