@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from relay import config
 from relay.auth import Role
-from relay.control.github import GithubApp, GithubClient, load_app
+from relay.control.github import GithubApp, GithubClient, Installation, load_app
 from relay.errors import ConfigurationError, ConflictError
 from relay.setup import open_store
 from relay.store import GithubIdentity, installations, members, orgs, users
@@ -17,8 +17,8 @@ class Link:
 
     account: str
     """Login of the organisation or person on GitHub."""
-    installation: tuple[int, bool] | None
-    """Number of the App's installation there, and whether it is suspended; None where there is none yet."""
+    installation: Installation | None
+    """The App there; None where it is not installed yet."""
     admin: GithubIdentity | None
     """Who is made an admin."""
 
@@ -45,15 +45,15 @@ async def find_link(settings: config.Settings, account: str, *, admin: str | Non
         await client.close()
     if admin is not None and identity is None:
         raise ConfigurationError(f"--admin-github: GitHub knows no user {admin!r}")
-    return Link(account=account, installation=None if found is None else (found.id, found.suspended), admin=identity)
+    return Link(account=account, installation=found, admin=identity)
 
 
 def write_link(tx: Transaction, org_id: str, link: Link) -> None:
     """Links the org, and makes the admin one. Raises ConflictError when another org has the account."""
-    orgs.link_github_account(tx, org_id, link.account)
-    if link.installation is not None:
-        number, suspended = link.installation
-        installations.put(tx, org_id, number, suspended=suspended)
+    found = link.installation
+    orgs.link_github_account(tx, org_id, link.account, account_id=None if found is None else found.account_id)
+    if found is not None:
+        installations.put(tx, org_id, found.id, suspended=found.suspended)
     if link.admin is not None:
         user = users.put(tx, provider="github", subject=str(link.admin.id), login=link.admin.login)
         members.put(tx, org_id, user.id, source="github", role=Role.ADMIN)

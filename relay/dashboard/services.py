@@ -20,10 +20,10 @@ class IdentityProvider(Protocol):
 class Memberships(Protocol):
     """Knows who belongs to which org."""
 
-    async def sign_in(self, identity: GithubIdentity) -> User:
+    async def sign_in(self, identity: GithubIdentity) -> User | None:
         """Makes the user known, and a member of the orgs that GitHub says they belong to.
 
-        Raises GithubUnavailableError.
+        None for a stranger who belongs nowhere. Raises GithubUnavailableError.
         """
 
 

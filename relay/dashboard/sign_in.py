@@ -117,8 +117,8 @@ async def _identified(site: Site, request: Request, github: Github, attempt: oau
         code=request.query.get("code", ""), verifier=attempt.verifier, redirect_uri=site.origin + CALLBACK
     )
     user = await github.memberships.sign_in(identity)
-    places = await site.services.database.read(members.find_of_user, user.id)
-    if not any(member.active for member in places):
+    places = [] if user is None else await site.services.database.read(members.find_of_user, user.id)
+    if user is None or not any(member.active for member in places):
         return _denied(
             site,
             attempt,

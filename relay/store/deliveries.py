@@ -1,7 +1,7 @@
 """Queries: GitHub's webhook deliveries, a queue that survives crashes, and their GUIDs, by which copies are known."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,9 +36,13 @@ class Delivery:
 
 
 def put(tx: Transaction, guid: str, event: str, payload: Mapping[str, Any]) -> bool:
-    """Queues a delivery; False when its GUID is known, and then nothing is changed."""
-    known = tx.connection.execute(select(exists().where(deliveries.c.guid == guid))).scalar_one()
-    if known:
+    """Queues a delivery; False when its GUID is known, and then nothing is changed.
+
+    One that failed is queued anew: GitHub's *Redeliver* keeps the GUID, and somebody may have mended the cause.
+    """
+    query = select(deliveries.c.id, deliveries.c.state).where(deliveries.c.guid == guid)
+    known = tx.connection.execute(query).mappings().one_or_none()
+    if known is not None and known["state"] != FAILED:
         return False
     values = {
         "guid": guid,
@@ -49,7 +53,10 @@ def put(tx: Transaction, guid: str, event: str, payload: Mapping[str, Any]) -> b
         "received_at": tx.now,
         "due_at": tx.now,
     }
-    tx.insert(deliveries, values)
+    if known is None:
+        tx.insert(deliveries, values)
+    else:
+        tx.update(deliveries, known["id"], values | {"claimed_until": None, "problem": None})
     return True
 
 
@@ -59,14 +66,14 @@ def is_due(tx: Transaction) -> bool:
     return bool(tx.connection.execute(found).scalar_one())
 
 
-def claim_due(tx: Transaction, *, limit: int, seconds: float) -> Sequence[Delivery]:
-    """Claims deliveries that are due, those that wait longest first, for so many seconds.
+def claim_due(tx: Transaction, *, limit: int, seconds: float, but_not: Collection[str] = ()) -> Sequence[Delivery]:
+    """Claims deliveries that are due, those that wait longest first, for so many seconds; `but_not`: ids to leave.
 
     What cannot be unsealed any more fails at once: it must not stand in the way of the others.
     """
     query = (
         select(deliveries)
-        .where(deliveries.c.state == QUEUED, is_free(tx, deliveries))
+        .where(deliveries.c.state == QUEUED, is_free(tx, deliveries), deliveries.c.id.not_in(but_not))
         .order_by(deliveries.c.due_at, deliveries.c.id)
         .limit(page_size(limit))
     )
@@ -85,6 +92,12 @@ def claim_due(tx: Transaction, *, limit: int, seconds: float) -> Sequence[Delive
 def renew(tx: Transaction, delivery: Delivery, *, seconds: float) -> bool:
     """Makes the claim last from now on; False when another process has the delivery."""
     return renew_claim(tx, deliveries, delivery.id, attempt=delivery.attempt, seconds=seconds)
+
+
+def renew_all(tx: Transaction, held: Sequence[Delivery], *, seconds: float) -> None:
+    """The same for many; those that another process has are left to it."""
+    for delivery in held:
+        renew(tx, delivery, seconds=seconds)
 
 
 def finish(tx: Transaction, delivery: Delivery, *, note: str = "") -> None:

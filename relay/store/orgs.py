@@ -51,18 +51,38 @@ def find_by_github_account(tx: Transaction, account: str) -> Org | None:
     return None if row is None else _org(tx, row)
 
 
-def link_github_account(tx: Transaction, org_id: str, account: str, *, actor: Actor = SYSTEM) -> None:
-    """Links an org to an account on GitHub. Raises ConflictError when another org is linked to it."""
+def link_github_account(
+    tx: Transaction, org_id: str, account: str, *, account_id: int | None = None, actor: Actor = SYSTEM
+) -> None:
+    """Links an org to an account on GitHub. Raises ConflictError when another org is linked to it.
+
+    `account_id`: None where it is not known yet; that of the same name is kept then.
+    """
     account = account.lower()
     found = find_by_github_account(tx, account)
     if found is not None and found.id != org_id:
         raise ConflictError(f"the org {found.name!r} is linked to the GitHub account {account!r}")
     values = {"github_account": account, "github_account_index": tx.index(orgs.c.github_account_index, account)}
-    tx.update(orgs, org_id, values)
     org = get(tx, org_id)
     if org is None:
         raise NotFoundError("the org does not exist any more")
+    if account_id is None and org.github_account == account:
+        account_id = org.github_account_id
+    tx.update(orgs, org_id, values | {"github_account_id": account_id})
     tx.record_event(Change(kind="org", id=org_id, org_id=org_id, name=org.name), "update", actor)
+
+
+def learn_github_account_id(tx: Transaction, org_id: str, account: str, account_id: int) -> int | None:
+    """Notes the number of the account that an org is linked to, unless one is known; gives the one that counts.
+
+    None where the org is linked to another account by now, or gone.
+    """
+    org = get(tx, org_id)
+    if org is None or org.github_account != account:
+        return None
+    if org.github_account_id is None:
+        tx.update(orgs, org_id, {"github_account_id": account_id})
+    return org.github_account_id or account_id
 
 
 def find_linked(tx: Transaction) -> Sequence[Org]:
@@ -80,5 +100,9 @@ def find_all(tx: Transaction, *, limit: int = 100, after: str = "") -> Sequence[
 def _org(tx: Transaction, row: RowMapping) -> Org:
     values = tx.reveal(orgs, row)
     return Org(
-        id=values["id"], name=values["name"], created_at=values["created_at"], github_account=values["github_account"]
+        id=values["id"],
+        name=values["name"],
+        created_at=values["created_at"],
+        github_account=values["github_account"],
+        github_account_id=values["github_account_id"],
     )

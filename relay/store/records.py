@@ -66,6 +66,8 @@ class Org:
     created_at: float
     github_account: str | None = None
     """The organisation or person on GitHub whose members may sign in, whose pull requests count."""
+    github_account_id: int | None = None
+    """Its number there: whoever takes the name after it is somebody else. None until the App is first seen there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,7 @@ orgs = Table(
     _blind(),
     _sealed("github_account", nullable=True),
     _blind("github_account_index", of="github_account", nullable=True),
+    Column("github_account_id", BigInteger, nullable=True),  # stays when the account takes another name
     _time("created_at"),
     UniqueConstraint("name_index"),
     Index(None, "github_account_index", unique=True),

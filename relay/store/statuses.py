@@ -16,6 +16,8 @@ StatusState = Literal["pending", "success", "failure"]
 DESCRIPTION_CHARACTERS = 140
 """What GitHub takes at most."""
 MAX_PROBLEM = 300
+KEEP_SECONDS = 30 * 24 * 3600.0
+"""How long what was said without a workspace is kept after it was said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,16 @@ def retry(tx: Transaction, status: CommitStatus, *, due_at: float, problem: str)
 def forget_workspace(tx: Transaction, workspace_id: str) -> None:
     """The workspace is gone: nothing more is said about its commits."""
     tx.connection.execute(delete(commit_statuses).where(commit_statuses.c.workspace_id == workspace_id))
+
+
+def sweep(tx: Transaction) -> int:
+    """Forgets what was said long ago about no workspace, which nothing else forgets; gives how many."""
+    statement = delete(commit_statuses).where(
+        commit_statuses.c.workspace_id.is_(None),
+        commit_statuses.c.due_at.is_(None),
+        commit_statuses.c.updated_at < tx.now - KEEP_SECONDS,
+    )
+    return tx.connection.execute(statement).rowcount
 
 
 def _ended(version: int, problem: str) -> dict[str, Any]:

@@ -42,6 +42,12 @@ def find_local(tx: Transaction, name: str) -> User | None:
     return None if row is None else _user(tx, row)
 
 
+def find_by_github_id(tx: Transaction, github_id: int) -> User | None:
+    """The user of that number at GitHub, None when they are not known here."""
+    row = _row_by_subject(tx, "github", str(github_id))
+    return None if row is None else _user(tx, row)
+
+
 def find_by_login(tx: Transaction, org_id: str, login: str) -> User | None:
     """The user with a place in the org who goes by that name, whatever its case; None when there is none.
 

@@ -110,6 +110,23 @@ def find_in_cluster(tx: Transaction, cluster_id: str, *, limit: int = 100, after
     return _fetch(tx, query)
 
 
+def find_ids(
+    tx: Transaction, *, org_id: str | None = None, cluster_id: str | None = None, limit: int = 100, after: str = ""
+) -> Sequence[str]:
+    """Ids of an org's workspaces, or of those in a cluster, in order of creation; nothing has to be unsealed."""
+    query = select(workspaces.c.id).where(workspaces.c.id > after).order_by(workspaces.c.id).limit(page_size(limit))
+    if org_id is not None:
+        query = query.where(workspaces.c.org_id == org_id)
+    if cluster_id is not None:
+        query = query.where(workspaces.c.cluster_id == cluster_id)
+    return tx.connection.execute(query).scalars().all()
+
+
+def get_all(tx: Transaction, ids: Sequence[str]) -> Sequence[Workspace]:
+    """The workspaces of those ids in order of creation; those that are gone are left out. Raises UnsealError."""
+    return _fetch(tx, select(workspaces).where(workspaces.c.id.in_(ids)).order_by(workspaces.c.id))
+
+
 def has_expired(tx: Transaction) -> bool:
     """Whether the time of any workspace is over."""
     return bool(tx.connection.execute(select(exists().where(workspaces.c.expires_at <= tx.now))).scalar_one())

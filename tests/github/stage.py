@@ -170,7 +170,7 @@ async def make_stage(fake: FakeGitHub, database: Database, clock: Clock, folder:
         clock=clock,
         client=client,
         service=service,
-        memberships=Memberships(database, client),
+        memberships=Memberships(database, client, clock=clock),
         http=http,
         org=linked,
         cluster_id=cluster.id,

@@ -166,6 +166,7 @@ async def test_nothing_is_asked_for_that_is_not_on_the_list(stage: Stage) -> Non
     await stage.work()
     await stage.send()
     user = await stage.memberships.sign_in(await sign_in(stage))
+    assert user is not None
     await stage.memberships.refresh(user.id)
     await stage.client.user_named("dev-one", installation_id=installation_id(stage))
     patterns = [

@@ -1,5 +1,6 @@
 """The GitHub App: client, webhooks and their queue, pull requests, statuses, memberships; see docs/github.md."""
 
+from relay.control.github.answers import Installation
 from relay.control.github.client import GithubClient
 from relay.control.github.errors import GithubRefusedError, InstallationGoneError
 from relay.control.github.memberships import Memberships
@@ -13,6 +14,7 @@ __all__ = [
     "GithubClient",
     "GithubRefusedError",
     "GithubService",
+    "Installation",
     "InstallationGoneError",
     "Memberships",
     "Urls",

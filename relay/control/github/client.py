@@ -83,7 +83,8 @@ class GithubClient:
         """Whether the user of that login belongs to the account that the App is installed on.
 
         On a personal account its owner alone does. Private members are seen only where the App was granted the
-        permission to read members; without it those who show their membership to everybody.
+        permission to read members; without it those who show their membership to everybody. Raises GithubRefusedError
+        where GitHub lets the App ask neither: that is no answer, and not a no.
         """
         if installation.is_personal:
             return name.lower() == installation.account.lower()
@@ -92,7 +93,7 @@ class GithubClient:
             answer = await self._membership(installation, "public_members", name)
         if answer.status == _NO_CONTENT:
             return True
-        if answer.status in {_FOUND, _FORBIDDEN, _NOT_FOUND}:
+        if answer.status in {_FOUND, _NOT_FOUND}:
             return False
         raise _refused(f"whether {name!r} belongs to {installation.account!r}", answer)
 

@@ -3,11 +3,27 @@
 import structlog
 
 from relay.control.github.client import GithubClient
-from relay.control.github.payloads import InstallationHint
+from relay.control.github.payloads import InstallationHint, PullRequestHint
 from relay.errors import RelayError
 from relay.store import Database, Org, installations, orgs
 
+ANOTHER = "github_account_is_another"
+"""The warning about an account that has taken the name of the one an org was linked to."""
+
 log = structlog.get_logger("github")
+
+
+async def is_theirs(database: Database, org: Org, account_id: int) -> bool:
+    """Whether the account of that number is the one that the org was linked to, and not another with its name.
+
+    The first one that the App is seen on counts: GitHub lets a name go when its account takes another.
+    """
+    known = org.github_account_id
+    if known is None and org.github_account is not None:
+        known = await database.write(orgs.learn_github_account_id, org.id, org.github_account, account_id)
+    if known != account_id:
+        log.warning(ANOTHER, org_id=org.id, known=known, found=account_id)
+    return known == account_id
 
 
 class Installing:
@@ -17,16 +33,14 @@ class Installing:
         self._database = database
         self._client = client
 
-    async def org_of(self, installation_id: int, account: str) -> Org | None:
+    async def org_of(self, hint: PullRequestHint) -> Org | None:
         """The org that the installation is for; None when no org is linked to its account."""
-        known = await self._database.read(installations.find, installation_id)
-        if known is not None:
-            return await self._database.read(orgs.get, known.org_id)
-        org = await self._database.read(orgs.find_by_github_account, account)
+        org = await self._org_by_number(hint.installation_id)
         if org is None:
-            return None
-        found = await self.bring_up_to_date(org)
-        return org if found == installation_id else None
+            org = await self._database.read(orgs.find_by_github_account, hint.account)
+            if org is None or await self.bring_up_to_date(org) != hint.installation_id:
+                return None
+        return org if await is_theirs(self._database, org, hint.account_id) else None
 
     async def work(self, hint: InstallationHint) -> str:
         """Brings what is known of an account up to date; gives a note for the log."""
@@ -35,7 +49,9 @@ class Installing:
         org = await self._database.read(orgs.find_by_github_account, hint.account)
         if org is None:
             org = await self._org_by_number(hint.installation_id)
-        if org is None:
+        if org is None or org.github_account_id not in {None, hint.account_id}:
+            if org is not None:
+                log.warning(ANOTHER, org_id=org.id, known=org.github_account_id, found=hint.account_id)
             return f"no org is linked to the GitHub account {hint.account!r}"
         found = await self.bring_up_to_date(org)
         return "not installed" if found is None else f"installed as {found}"
@@ -45,7 +61,7 @@ class Installing:
         if org.github_account is None:
             return None
         found = await self._client.installation(org.github_account)
-        if found is None:
+        if found is None or not await is_theirs(self._database, org, found.account_id):
             known = await self._database.read(installations.find_by_org, org.id)
             if known is not None:
                 self._client.forget(known.installation_id)
@@ -64,6 +80,8 @@ class Installing:
                 await self.bring_up_to_date(org)
             except RelayError as error:
                 log.warning("installation_not_asked", org_id=org.id, problem=str(error))
+            except Exception:
+                log.exception("installation_not_asked", org_id=org.id)
 
     async def _org_by_number(self, installation_id: int) -> Org | None:
         known = await self._database.read(installations.find, installation_id)

@@ -25,6 +25,7 @@ class PullRequestHint:
     installation_id: int
     account: str
     """Login of the repository's owner."""
+    account_id: int
     repository_id: int
     repository: str
     """`owner/name`."""
@@ -47,6 +48,7 @@ class InstallationHint:
     action: str
     installation_id: int
     account: str
+    account_id: int
 
     @property
     def subject(self) -> str:
@@ -69,8 +71,12 @@ def parse_payload(event: str, body: bytes) -> Hint | None:
     if action not in known:
         return None
     installation = mapping(document, "installation")
+    account = mapping(installation, "account")
     return InstallationHint(
-        action=action, installation_id=number(installation, "id"), account=login(mapping(installation, "account"))
+        action=action,
+        installation_id=number(installation, "id"),
+        account=login(account),
+        account_id=number(account, "id"),
     )
 
 
@@ -100,6 +106,7 @@ def _document(body: bytes) -> Mapping[str, Any]:
 
 def _pull_request(action: str, document: Mapping[str, Any]) -> PullRequestHint:
     repository = mapping(document, "repository")
+    owner = mapping(repository, "owner")
     pull = mapping(document, "pull_request")
     found = number(pull, "number", most=MAX_NUMBER)
     if number(document, "number", most=MAX_NUMBER) != found:
@@ -107,7 +114,8 @@ def _pull_request(action: str, document: Mapping[str, Any]) -> PullRequestHint:
     return PullRequestHint(
         action=action,
         installation_id=number(mapping(document, "installation"), "id"),
-        account=login(mapping(repository, "owner")),
+        account=login(owner),
+        account_id=number(owner, "id"),
         repository_id=number(repository, "id"),
         repository=repository_name(repository),
         number=found,

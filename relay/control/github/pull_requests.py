@@ -47,7 +47,7 @@ class PullRequests:
 
     async def work(self, hint: PullRequestHint, *, guid: str, attempt: int) -> str:
         """Brings the workspace to what GitHub says now; gives a note for the log."""
-        org = await self._installing.org_of(hint.installation_id, hint.account)
+        org = await self._installing.org_of(hint)
         if org is None:
             return f"no org is linked to the GitHub account {hint.account!r}"
         actor = Actor(kind="github", id=guid)

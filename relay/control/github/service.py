@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 import trio
@@ -16,7 +17,7 @@ from relay.control.github.sayings import Urls
 from relay.control.github.statuses import StatusKeeper, StatusSender
 from relay.control.github.worker import Worker
 from relay.errors import RelayError
-from relay.store import Change, Database, deliveries
+from relay.store import Change, Database, deliveries, statuses
 from relay.store.deliveries import Delivery
 
 SYNC_SECONDS = 3600.0
@@ -92,10 +93,17 @@ class GithubService:
     async def _keep_house(self) -> None:
         while True:
             self._linked = trio.Event()
-            try:
-                await self.installing.bring_all_up_to_date()
-                await self._database.write(deliveries.sweep)
-            except RelayError as error:
-                log.warning("github_not_swept", problem=error.code)
+            await self._guarded("installations_not_asked", self.installing.bring_all_up_to_date)
+            await self._guarded("deliveries_not_swept", partial(self._database.write, deliveries.sweep))
+            await self._guarded("statuses_not_swept", partial(self._database.write, statuses.sweep))
             with trio.move_on_after(SYNC_SECONDS):
                 await self._linked.wait()
+
+    async def _guarded(self, trouble: str, step: Callable[[], Awaitable[object]]) -> None:
+        """Takes a step of the housekeeping; one that fails is taken again the next time."""
+        try:
+            await step()
+        except RelayError as error:
+            log.warning(trouble, problem=error.code)
+        except Exception:
+            log.exception(trouble)

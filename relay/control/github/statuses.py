@@ -3,15 +3,17 @@
 import random
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 import trio
 
+from relay.auth import UnsealError
 from relay.control.github.backoff import pause_seconds
 from relay.control.github.client import GithubClient
 from relay.control.github.errors import GithubRefusedError
 from relay.control.github.sayings import Urls, sayings_about
-from relay.errors import GithubUnavailableError, StoreUnavailableError
+from relay.errors import GithubUnavailableError, RelayError, StoreUnavailableError
 from relay.store import Change, Database, Workspace, installations, orgs, statuses, workspaces
 from relay.store.rows import Transaction
 from relay.store.statuses import CommitStatus
@@ -22,6 +24,8 @@ PAGE = 100
 """Workspaces in one transaction."""
 AGAIN_SECONDS = 5.0
 """After the store did not answer."""
+FAULT_SECONDS = 60.0
+"""After an error that nobody foresaw: a person has to look into it, and the log is not to be flooded."""
 CLAIM_SECONDS = 30.0
 SEND_SECONDS = 25.0
 """Shorter than the claim, so that no two processes send one status at a time."""
@@ -76,9 +80,13 @@ class StatusKeeper:
                     await self.look_at_all()
                     next_look = trio.current_time() + LOOK_SECONDS
                 await self.look_at_heard()
-            except StoreUnavailableError as error:
+            # What was heard of may be lost by either: all are looked at again.
+            except RelayError as error:
                 log.warning("statuses_not_looked_at", problem=str(error))
-                next_look = trio.current_time() + AGAIN_SECONDS  # what was heard of may be lost: look at all
+                next_look = trio.current_time() + AGAIN_SECONDS
+            except Exception:
+                log.exception("statuses_not_looked_at")
+                next_look = trio.current_time() + FAULT_SECONDS
             with trio.move_on_at(next_look):
                 await self._wanted.wait()
 
@@ -86,28 +94,34 @@ class StatusKeeper:
         """Looks at the workspaces and clusters that were heard of since."""
         self._wanted = trio.Event()
         while self._gone:
-            await self._database.write(statuses.forget_workspace, self._gone.pop())
+            gone = next(iter(self._gone))
+            await self._database.write(statuses.forget_workspace, gone)
+            self._gone.discard(gone)  # not before: no later look would make up for it
         while self._clusters:
             await self._look_at_cluster(self._clusters.pop())
         while self._workspaces:
             org_id, name = self._workspaces.pop()
-            found = await self._database.read(workspaces.get, org_id, name)
-            if found is not None and found.spec.github is not None:
+            try:
+                found = await self._database.read(workspaces.get, org_id, name)
+            except UnsealError as error:
+                log.warning("workspace_not_readable", org_id=org_id, problem=str(error))
+                continue
+            if found is not None:
                 await self._look([found])
 
     async def look_at_all(self) -> None:
         """Looks at every workspace of the orgs that the App is installed for."""
         for installation in await self._database.read(installations.find_all):
-            after = ""
-            while page := await self._database.read(workspaces.find_all, installation.org_id, limit=PAGE, after=after):
-                after = page[-1].id
-                await self._look(page)
+            await self._look_through(partial(workspaces.find_ids, org_id=installation.org_id))
 
     async def _look_at_cluster(self, cluster_id: str) -> None:
+        await self._look_through(partial(workspaces.find_ids, cluster_id=cluster_id))
+
+    async def _look_through(self, find_ids: Callable[..., Sequence[str]]) -> None:
         after = ""
-        while page := await self._database.read(workspaces.find_in_cluster, cluster_id, limit=PAGE, after=after):
-            after = page[-1].id
-            await self._look(page)
+        while ids := await self._database.read(find_ids, limit=PAGE, after=after):
+            after = ids[-1]
+            await self._look(await self._database.read(_find_readable, ids))
 
     async def _look(self, page: Sequence[Workspace]) -> None:
         found: Sequence[Workspace] = [workspace for workspace in page if workspace.spec.github is not None]
@@ -118,15 +132,33 @@ class StatusKeeper:
             self._on_said()
 
 
+def _find_readable(tx: Transaction, ids: Sequence[str]) -> Sequence[Workspace]:
+    """The workspaces of those ids; one that cannot be unsealed is left out, and must not hold up the others."""
+    try:
+        return workspaces.get_all(tx, ids)
+    except UnsealError:
+        pass
+    found: list[Workspace] = []
+    for workspace_id in ids:
+        try:
+            found += workspaces.get_all(tx, [workspace_id])
+        except UnsealError as error:
+            log.warning("workspace_not_readable", workspace=workspace_id, problem=str(error))
+    return found
+
+
 def _say_all(tx: Transaction, found: Sequence[Workspace], is_online: Callable[[str], bool], urls: Urls) -> int:
     """Says what is to be said about workspaces of one or more orgs; gives how many statuses are new."""
     said = 0
     for workspace in found:
-        org = orgs.get(tx, workspace.org_id)
-        if org is None or installations.find_by_org(tx, org.id) is None:
-            continue
-        for saying in sayings_about(org, workspace, online=is_online(workspace.cluster_id), urls=urls):
-            said += statuses.say(tx, org.id, saying, workspace_id=workspace.id)
+        try:
+            org = orgs.get(tx, workspace.org_id)
+            if org is None or installations.find_by_org(tx, org.id) is None:
+                continue
+            for saying in sayings_about(org, workspace, online=is_online(workspace.cluster_id), urls=urls):
+                said += statuses.say(tx, org.id, saying, workspace_id=workspace.id)
+        except UnsealError as error:
+            log.warning("status_not_readable", workspace=workspace.id, problem=str(error))
     return said
 
 
@@ -158,8 +190,11 @@ class StatusSender:
             self._wanted = trio.Event()
             try:
                 sent = await self.send_due()
-            except StoreUnavailableError as error:
+            except RelayError as error:
                 log.warning("statuses_not_sent", problem=str(error))
+                sent = 0
+            except Exception:
+                log.exception("statuses_not_sent")
                 sent = 0
             if not sent:
                 with trio.move_on_after(POLL_SECONDS):
@@ -176,6 +211,24 @@ class StatusSender:
         return len(claimed)
 
     async def _send(self, status: CommitStatus) -> None:
+        """Sends one; whatever goes wrong with it does not concern the others."""
+        try:
+            try:
+                await self._attempt(status)
+            except StoreUnavailableError:
+                raise
+            except RelayError as error:
+                await self._later(status, f"{error.code}: {error}", None)
+            except Exception as error:
+                log.exception("status_failed", status=status.id)
+                await self._later(status, type(error).__name__, None)
+        except RelayError as error:
+            # The claim runs out by itself, and then somebody tries again.
+            log.warning("status_not_stored", status=status.id, problem=str(error))
+        except Exception:
+            log.exception("status_not_stored", status=status.id)
+
+    async def _attempt(self, status: CommitStatus) -> None:
         found = await self._database.read(installations.find_by_org, status.org_id)
         if found is None or found.suspended:
             await self._database.write(statuses.finish, status, problem="the App is not installed, or suspended")

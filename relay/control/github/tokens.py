@@ -1,7 +1,6 @@
 """Whom the relay is to GitHub: the App by a short-lived JWT, an installation by a token that is kept while it lasts."""
 
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ from relay.control.github.answers import moment
 from relay.control.github.errors import GithubRefusedError, InstallationGoneError
 from relay.control.github.requests import Answer, Requests
 from relay.control.github.settings import GithubApp
-from relay.errors import GithubUnavailableError
+from relay.errors import GithubUnavailableError, InvalidError
 
 CLOCK_DRIFT_SECONDS = 60
 """GitHub recommends to date a JWT back by this much, for clocks that go fast."""
@@ -31,6 +30,15 @@ class _Kept:
     until: float
 
 
+@dataclass(slots=True, kw_only=True)
+class _Asking:
+    """A token that is being asked for; with neither token nor error in the end, whoever asked was cancelled."""
+
+    done: trio.Event = field(default_factory=trio.Event)
+    token: str | None = field(default=None, repr=False)
+    error: Exception | None = None
+
+
 class Tokens:
     """Credentials for requests. One token per installation is asked for at a time, however many wait for it."""
 
@@ -39,7 +47,7 @@ class Tokens:
         self._requests = requests
         self._clock = clock
         self._kept: dict[int, _Kept] = {}
-        self._locks: defaultdict[int, trio.Lock] = defaultdict(trio.Lock)
+        self._asking: dict[int, _Asking] = {}
 
     def of_app(self) -> str:
         """A fresh JWT (RFC 7519) of the App."""
@@ -48,15 +56,36 @@ class Tokens:
         return jwt.encode(claims, self._app.private_key, algorithm="RS256")
 
     async def of_installation(self, installation_id: int) -> str:
-        """A token of the installation.
+        """A token of the installation; whoever comes while GitHub is being asked gets the same answer, yes or no.
 
         Raises InstallationGoneError, GithubRefusedError, GithubUnavailableError.
         """
-        async with self._locks[installation_id]:
+        while True:
             kept = self._kept.get(installation_id)
-            if kept is None or kept.until <= self._clock():
-                kept = self._kept[installation_id] = await self._create(installation_id)
-            return kept.token
+            if kept is not None and kept.until > self._clock():
+                return kept.token
+            asking = self._asking.get(installation_id)
+            if asking is None:
+                return await self._lead(installation_id)
+            await asking.done.wait()
+            if asking.error is not None:
+                raise asking.error
+            if asking.token is not None:
+                return asking.token
+            # Whoever asked was cancelled meanwhile: the next one asks.
+
+    async def _lead(self, installation_id: int) -> str:
+        asking = self._asking[installation_id] = _Asking()
+        try:
+            kept = self._kept[installation_id] = await self._create(installation_id)
+            asking.token = kept.token
+        except Exception as error:
+            asking.error = error
+            raise
+        finally:
+            del self._asking[installation_id]
+            asking.done.set()
+        return kept.token
 
     def drop(self, installation_id: int, token: str | None = None) -> None:
         """Forgets the kept token; with `token` only if that is it, so that a newer one stays."""
@@ -73,7 +102,11 @@ class Tokens:
         token = document.get("token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise GithubUnavailableError("GitHub's answer has no token")
-        return _Kept(token=token, until=moment(document, "expires_at") - SPARE_SECONDS)
+        try:
+            until = moment(document, "expires_at") - SPARE_SECONDS
+        except InvalidError as error:
+            raise GithubUnavailableError("GitHub's answer does not say until when its token is good") from error
+        return _Kept(token=token, until=until)
 
 
 def require_app(answer: Answer) -> None:

@@ -3,7 +3,7 @@
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 import trio
@@ -20,6 +20,8 @@ IN_HAND = 64
 """Deliveries claimed at most, those that wait for their subject's turn included."""
 CLAIM_SECONDS = 30.0
 """How long the work of a process that was killed waits for another one."""
+RENEW_SECONDS = 10.0
+"""How often the claims on what waits in this process are renewed, well before they run out."""
 WORK_SECONDS = 25.0
 """Shorter than the claim: when another process takes a delivery over, this one has given up."""
 POLL_SECONDS = 2.0
@@ -56,6 +58,7 @@ class Worker:
         self._random = random_number
         self._wanted = trio.Event()
         self._lines: dict[str, deque[tuple[Hint, Delivery]]] = {}
+        self._renewed_at = clock()
         self._slots = trio.CapacityLimiter(AT_A_TIME)
 
     def wake(self) -> None:
@@ -72,25 +75,40 @@ class Worker:
         async with trio.open_nursery() as nursery:
             while True:
                 self._wanted = trio.Event()
-                if not await self.take(nursery):
+                try:
+                    claimed = await self.take(nursery)
+                except Exception:
+                    log.exception("deliveries_not_taken")
+                    claimed = 0
+                if not claimed:
                     with trio.move_on_after(POLL_SECONDS):
                         await self._wanted.wait()
 
     async def take(self, nursery: trio.Nursery) -> int:
         """Claims what is due and starts on it in `nursery`; gives how many were claimed."""
         room = IN_HAND - self.in_hand
-        if room <= 0:
-            return 0
         try:
-            if not await self._database.read(deliveries.is_due):
+            await self._renew()
+            if room <= 0 or not await self._database.read(deliveries.is_due):
                 return 0
-            claimed = await self._database.write(deliveries.claim_due, limit=room, seconds=CLAIM_SECONDS)
-        except StoreUnavailableError as error:
+            # What waits here for its subject's turn is worked on here: taking it anew would use up its attempts.
+            mine = [delivery.id for delivery in self._held()]
+            claimed = await self._database.write(deliveries.claim_due, limit=room, seconds=CLAIM_SECONDS, but_not=mine)
+        except RelayError as error:
             log.warning("deliveries_not_read", problem=str(error))
             return 0
         for delivery in claimed:
             await self._queue(nursery, delivery)
         return len(claimed)
+
+    def _held(self) -> Sequence[Delivery]:
+        return [delivery for line in self._lines.values() for _, delivery in line]
+
+    async def _renew(self) -> None:
+        held = self._held()
+        if held and self._clock() >= self._renewed_at + RENEW_SECONDS:
+            await self._database.write(deliveries.renew_all, held, seconds=CLAIM_SECONDS)
+            self._renewed_at = self._clock()
 
     async def _queue(self, nursery: trio.Nursery, delivery: Delivery) -> None:
         try:
@@ -164,5 +182,7 @@ class Worker:
     async def _store(self, function: Callable[..., None], *args: object, **kwargs: object) -> None:
         try:
             await self._database.write(function, *args, **kwargs)
-        except StoreUnavailableError as error:
+        except RelayError as error:
             log.warning("delivery_not_stored", problem=str(error))
+        except Exception:
+            log.exception("delivery_not_stored")

@@ -30,6 +30,7 @@ def _extend_tables() -> None:
     op.add_column("events", sa.Column("actor_name", sa.LargeBinary(), nullable=True))
     op.add_column("orgs", sa.Column("github_account", sa.LargeBinary(), nullable=True))
     op.add_column("orgs", sa.Column("github_account_index", sa.LargeBinary(length=32), nullable=True))
+    op.add_column("orgs", sa.Column("github_account_id", sa.BigInteger(), nullable=True))
     op.create_index("ix_orgs_github_account_index", "orgs", ["github_account_index"], unique=True)
     op.add_column("workspaces", sa.Column("origin", sa.String(length=16), nullable=False, server_default="api"))
     op.add_column("workspaces", sa.Column("revision", sa.Integer(), nullable=False, server_default="1"))
