@@ -113,7 +113,7 @@ class LoginLookups:
         known = self._logins.get_nowait(login_id)
         return None if known is None else known.login.expires_at
 
-    async def redeem(self, code: str, *, host: str, nonce: str) -> HandOver | None:
+    async def redeem(self, code: str, *, host: str, nonce: str | None) -> HandOver | None:
         """What a login code stands for that is presented at `host`, once; see `login_codes.redeem`.
 
         Raises StoreUnavailableError.
