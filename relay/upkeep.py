@@ -30,6 +30,7 @@ class Upkeep:
     async def run(self) -> None:
         """Works for ever: what fails is logged and tried again the next time."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._logins.run)
             nursery.start_soon(self._watch_database)
             nursery.start_soon(self._sweep_workspaces)
             nursery.start_soon(self._keep_records)

@@ -109,7 +109,8 @@ async def _principal(request: Request, api_key: str, address: str) -> Principal:
     principal = lookups.principal_nowait(api_key)
     if principal is not None:
         return principal  # keys in use go on working beside somebody who guesses
-    rates_of(request).require_trust(address)
+    if not lookups.was_good(api_key):  # nor does their memory's time matter: another client behind one address may fail
+        rates_of(request).require_trust(address)
     return await lookups.principal(api_key)
 
 

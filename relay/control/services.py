@@ -19,6 +19,9 @@ class Principals(Protocol):
     def principal_nowait(self, api_key: str) -> Principal | None:
         """The same if it is known without asking the store, else None."""
 
+    def was_good(self, api_key: str) -> bool:
+        """Whether the key was good when it was last looked at in this process."""
+
 
 class ClusterStatus(Protocol):
     """Whether agents of a cluster are connected."""

@@ -63,6 +63,8 @@ def redirect(url: str, *, status: int = 302) -> Answer:
             (b"location", url.encode("ascii")),
             (b"cache-control", b"no-store"),
             (b"referrer-policy", b"no-referrer"),
+            # A page that opened this window must not read the URL it is led to, which may have a login code.
+            (b"cross-origin-opener-policy", b"same-origin"),
             (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
         ),
     )

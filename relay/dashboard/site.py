@@ -1,5 +1,6 @@
 """What all pages of the app host share: who is signed in, where they came from, and answers to what goes wrong."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from relay.routing import ReturnUrl, parse_return_url
 from relay.store import Login
 
 HTTPS_PORT = 443
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")  # what the store mints: 256 bits in base64url
 
 
 class Site:
@@ -40,8 +42,8 @@ class Site:
     async def login(self, request: Request) -> Login | None:
         """The login of the browser that asks; None when it is not signed in. Raises StoreUnavailableError."""
         secret = request.cookie(LOGIN_COOKIE)
-        if not secret:
-            return None
+        if secret is None or _SECRET.fullmatch(secret) is None:
+            return None  # the database need not be asked
         return await self.services.find_login(secret)
 
     def require_own_page(self, request: Request) -> None:

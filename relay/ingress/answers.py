@@ -5,11 +5,14 @@ import time
 from relay.errors import ClusterOfflineError, ForbiddenError, NotFoundError, RelayError
 from relay.http1 import RequestHead, error_answer, response_head, wants_html
 from relay.ingress.errors import OverloadedError, Redirect, SignInFailedError
+from relay.ingress.settings import RESERVED_PATHS
 
 RETRY_AFTER_SECONDS = 5  # an agent that lost its tunnel is back within seconds, see docs/agent.md
 # gRPC status by HTTP status: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
 _GRPC_STATUS = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
 _GRPC_UNKNOWN = 2
+OPENER_POLICY = (b"cross-origin-opener-policy", b"same-origin")
+"""A page that opened this window loses it, and cannot read where it is led: login codes stand in URLs on the way."""
 
 
 def refusal(head: RequestHead | None, error: RelayError, *, request_id: str, keep_alive: bool, app_url: str) -> bytes:
@@ -41,6 +44,7 @@ def redirection(redirect: Redirect, *, request_id: str, keep_alive: bool) -> byt
         (b"content-length", b"0"),
         (b"cache-control", b"no-store"),
         (b"referrer-policy", b"no-referrer"),
+        OPENER_POLICY,
         (b"x-request-id", request_id.encode("ascii")),
     ]
     if not keep_alive:
@@ -65,6 +69,8 @@ def _sentence(error: RelayError) -> str:
 
 def _extra_headers(head: RequestHead | None, error: RelayError) -> list[tuple[bytes, bytes]]:
     headers: list[tuple[bytes, bytes]] = []
+    if head is not None and head.target.startswith(RESERVED_PATHS):
+        headers.append(OPENER_POLICY)
     if error.status == 401:  # noqa: PLR2004 - HTTP status
         headers.append((b"www-authenticate", b'ApiKey realm="signadot"'))  # RFC 9110 11.6.1
         origin = head.get(b"origin") if head is not None else None

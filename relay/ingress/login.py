@@ -19,7 +19,9 @@ from relay.auth import (
 )
 from relay.errors import UnauthenticatedError
 from relay.http1 import NONCE_COOKIE, PREVIEW_COOKIE, RequestHead, read_own_cookie
+from relay.ingress.ambient import is_navigation
 from relay.ingress.errors import Redirect, SignInFailedError
+from relay.routing import plain_target
 from relay.store import HandOver
 
 NONCE_SECONDS = 600
@@ -45,8 +47,8 @@ class Logins(Protocol):
     def login_expires_at(self, login_id: str) -> float | None:
         """When a login that was seen lately runs out, epoch seconds."""
 
-    async def redeem(self, code: str, *, host: str, nonce: str) -> HandOver | None:
-        """What a login code stands for, once; None when it does not fit."""
+    async def redeem(self, code: str, *, host: str, nonce: str | None) -> HandOver | None:
+        """What a login code stands for, once; None when it does not fit, as without a nonce. It is used up by that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +143,7 @@ class PreviewLogins:
         if nonce is None or not is_nonce(nonce):
             nonce = mint_nonce()  # otherwise kept: another tab may be on its way with it
         here = f"https://{head.host}{self._port_suffix}"
-        return_to = quote(here + head.target.decode("latin-1"), safe="")
+        return_to = quote(here + plain_target(head.target), safe="")
         if len(return_to) > RETURN_TO_CHARACTERS:
             return_to = quote(here + "/", safe="")
         location = f"{self.app_url}/login?return_to={return_to}&nonce={print_nonce_hash(nonce_hash(nonce))}"
@@ -150,13 +152,22 @@ class PreviewLogins:
     async def hand_over(self, head: RequestHead) -> Redirect:
         """Turns the code that a navigation carries into a cookie, and leads to the page it wanted.
 
-        Raises SignInFailedError, and StoreUnavailableError.
+        A code that is presented here is used up, whoever presents it and however: a page of this host may have had a
+        visitor's browser fetch one for it, and must not find it still good. Raises SignInFailedError, and
+        StoreUnavailableError.
         """
         code = _CODE.fullmatch(head.target)
         nonce, _ = read_own_cookie(head.cookies, NONCE_COOKIE)
+        found = None
+        # A page's image or frame must not sign anybody in.
+        arrives = head.method == b"GET" and is_navigation(head)
+        if code is not None:
+            known = None if nonce is None or not arrives else nonce.decode("latin-1")
+            found = await self._logins.redeem(code[1].decode(), host=head.host, nonce=known)
+        if not arrives:
+            raise SignInFailedError("Only a person's browser comes here, on its way from the sign-in page.")
         if code is None or nonce is None:
             raise SignInFailedError("Signing in at this preview did not work: its cookie is missing, or took too long.")
-        found = await self._logins.redeem(code[1].decode(), host=head.host, nonce=nonce.decode("latin-1"))
         if found is None:
             raise SignInFailedError(
                 "Signing in at this preview did not work: the link was used before, or took too long, or was made for "

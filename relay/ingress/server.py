@@ -11,8 +11,8 @@ from relay.ingress.connection import Shared, VisitorConnection
 from relay.ingress.deadlines import Phase
 from relay.ingress.errors import MisdirectedError
 from relay.ingress.exchange import forward
-from relay.ingress.settings import AsgiApp
-from relay.ingress.sign_in import RESERVED_PATHS, serve_own_path
+from relay.ingress.settings import RESERVED_PATHS, AsgiApp
+from relay.ingress.sign_in import serve_own_path
 from relay.transport import TlsStream
 
 AcceptTunnel = Callable[[TlsStream, bytes], Awaitable[None]]

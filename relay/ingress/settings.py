@@ -7,6 +7,9 @@ from typing import Any, Protocol
 from relay.http1 import HeadLimits
 from relay.transport import Tunnel
 
+RESERVED_PATHS = b"/.signadot/"
+"""What the relay's own paths on preview hosts begin with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:

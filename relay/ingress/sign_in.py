@@ -2,13 +2,10 @@
 
 from relay.errors import NotFoundError
 from relay.http1 import RequestHead
-from relay.ingress.ambient import is_navigation
 from relay.ingress.connection import VisitorConnection
-from relay.ingress.errors import SignInFailedError
+from relay.ingress.settings import RESERVED_PATHS
 from relay.ingress.streams import in_flight
 
-RESERVED_PATHS = b"/.signadot/"
-"""What the relay's own paths begin with."""
 SIGN_IN_PATH = b"/.signadot/login"
 
 
@@ -19,9 +16,6 @@ async def serve_own_path(connection: VisitorConnection, head: RequestHead) -> bo
     """
     if head.target.partition(b"?")[0] != SIGN_IN_PATH:
         raise NotFoundError(f"There is nothing here: the relay keeps the paths below {RESERVED_PATHS.decode()}.")
-    if head.method != b"GET" or not is_navigation(head):
-        # A page's image or frame must neither use a code up nor sign anybody in.
-        raise SignInFailedError("Only a person's browser comes here, on its way from the sign-in page.")
     shared = connection.shared
     crowded = "Your address has too many requests in flight."
     with in_flight(shared.strangers, connection.peer, connection.limits.public_requests_per_address, crowded):

@@ -4,7 +4,7 @@ from relay.routing.choice import pick_of_two
 from relay.routing.headers import require_origin, require_routing_header
 from relay.routing.hostnames import PreviewHost, parse_preview_host, print_preview_host
 from relay.routing.names import name_problem, pull_request_workspace, require_label, require_name, valid_name
-from relay.routing.return_urls import ReturnUrl, parse_return_url
+from relay.routing.return_urls import ReturnUrl, parse_return_url, plain_target
 from relay.routing.routes import HostHeader, Preflight, Route, RouteTable, Visibility
 from relay.routing.targets import parse_target, print_target_authority
 
@@ -21,6 +21,7 @@ __all__ = [
     "parse_return_url",
     "parse_target",
     "pick_of_two",
+    "plain_target",
     "print_preview_host",
     "print_target_authority",
     "pull_request_workspace",

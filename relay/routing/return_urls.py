@@ -5,6 +5,7 @@ The grammar is a short list of what is allowed, so that no two readers of URLs (
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from relay.errors import BadRequestError, NotFoundError
 from relay.routing.hostnames import parse_preview_host
@@ -16,6 +17,7 @@ HTTPS_PORT = 443
 # One slash, then no second one: `//host` is another host. Visible ASCII without what browsers read as something else
 # (`\`), what ends a path (`#`), and what they never send unescaped.
 _TARGET = re.compile(r"/(?!/)[!$-;=?-\[\]^-~]*")
+_PLAIN = "!$%&'()*+,-./:;=?@[]^_`{|}~"  # beside letters and digits, as `_TARGET` has it
 _URL = re.compile(r"https://(?P<host>[a-z0-9.-]+)(?::(?P<port>[1-9][0-9]{0,4}))?(?P<target>/.*)", re.DOTALL)
 
 
@@ -37,6 +39,16 @@ class ReturnUrl:
         return ReturnUrl(
             host=self.host, is_preview=self.is_preview, target="/", url=self.url.removesuffix(self.target) + "/"
         )
+
+
+def plain_target(target: bytes) -> str:
+    """Path and query of a request in the spelling that `parse_return_url` takes.
+
+    Browsers send some characters as they are that the grammar leaves out, such as `<` in a query: those are escaped,
+    which says the same. A path of two slashes, which could be read as another host, becomes `/`.
+    """
+    text = quote(target, safe=_PLAIN)
+    return text if _TARGET.fullmatch(text) else "/"
 
 
 def parse_return_url(text: str, *, preview_domain: str, app_host: str, port: int) -> ReturnUrl:

@@ -80,6 +80,10 @@ class FlightCache(Generic[K, V]):
         entry = self._found.get(key)
         return entry.value if entry is not None and self._clock() < entry.fresh_until else None
 
+    def has_had(self, key: K) -> bool:
+        """Whether there was a value when the key was last loaded, though its time may be over."""
+        return key in self._found
+
     async def get(self, key: K, load: Callable[[], Awaitable[V | None]]) -> V | None:
         """The value, loaded if need be; None when there is none. Raises what `load` raises, to all who wait for it."""
         while True:

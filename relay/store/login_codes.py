@@ -38,10 +38,11 @@ def exists(tx: Transaction, code: str) -> bool:
     return tx.connection.execute(query).first() is not None
 
 
-def redeem(tx: Transaction, code: str, *, host: str, nonce: str) -> HandOver | None:
+def redeem(tx: Transaction, code: str, *, host: str, nonce: str | None) -> HandOver | None:
     """What a code that is presented at `host` by a browser with `nonce` stands for.
 
-    None when it is unknown, was used, is late, belongs to another host or another browser, or the login has ended.
+    None when it is unknown, was used, is late, belongs to another host or another browser, or the login has ended, and
+    always for a browser without nonce.
     Whatever the outcome, the code is worth nothing afterwards.
     """
     query = select(login_codes).where(login_codes.c.code_hash == logins.secret_hash(code))
@@ -52,7 +53,7 @@ def redeem(tx: Transaction, code: str, *, host: str, nonce: str) -> HandOver | N
     values = tx.reveal(login_codes, row)
     details = json.loads(values["details"])
     fits = hmac.compare_digest(details["host"].encode(), host.encode())
-    fits &= hmac.compare_digest(values["nonce_hash"], hash_of(nonce))
+    fits &= nonce is not None and hmac.compare_digest(values["nonce_hash"], hash_of(nonce))
     if not fits or removed != 1 or values["expires_at"] <= tx.now:
         return None
     login = logins.get(tx, values["login_id"])

@@ -5,8 +5,12 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import structlog
+import trio
+from cachetools import LRUCache
+
 from relay.auth import Membership, Principal, PrincipalKind
-from relay.errors import GithubUnavailableError, StoreUnavailableError, UnauthenticatedError
+from relay.errors import GithubUnavailableError, RelayError, UnauthenticatedError
 from relay.store import login_codes, logins
 from relay.store.database import Database
 from relay.store.flight import FlightCache
@@ -18,7 +22,20 @@ FOUND_SECONDS = 300.0
 """Changes made through this database are seen at once; this bounds the rest, such as a row edited by hand."""
 MISSING_SECONDS = 30.0
 PAUSE_SECONDS = 10.0
-"""How long nobody asks GitHub again about a user, whether it answered or not: it limits how often we may ask."""
+"""How long nobody asks GitHub again about a user when it did not answer: it limits how often we may ask."""
+EARLY_SHARE = 0.8
+"""After this share of the time between two questions the next one is asked, while the last answer still counts: so a
+visitor waits for GitHub only where nobody has come for a while."""
+PATIENCE_SECONDS = 3.0
+"""How long visitors wait for an answer that is due, before the last one serves on."""
+LAST_PATIENCE_SECONDS = 8.0
+"""How long they wait where the last answer does not hold any more: request heads are given up after 10 s."""
+QUESTION_SECONDS = 120.0
+"""When a question is given up: one is several requests to GitHub, each of which ends after 20 s."""
+QUESTIONS = 32
+"""Users asked about at a time: what GitHub takes its time over must not fill the process with tasks."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +47,10 @@ class _Known:
     """With all of its memberships."""
     loaded_at: int
     """When it was, as a number that grows with each load and each question."""
+    ask_at: float
+    """From when on its memberships are asked about."""
     fresh_until: float
-    """Until when none of its memberships needs to be asked about."""
+    """Until when none of its memberships needs a new answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +60,32 @@ class _Asked:
     at: int
     """When the answer was there, counted as loads are."""
     answered: bool
+    until: float
+    """Nobody asks again before that, on the clock of the look-ups."""
+
+
+class _Question:
+    """A question on its way."""
+
+    __slots__ = ("awaited_since", "over")
+
+    def __init__(self) -> None:
+        self.over = trio.Event()
+        self.awaited_since: float | None = None
+        """When the first visitor began to wait for it, on trio's clock."""
 
 
 class LoginLookups:
     """Cached, single-flight look-ups of logins that forget at once what a write on the same database changes.
 
+    GitHub is asked by tasks of `run`, which must be running: no visitor's deadline ends a question, and a GitHub that
+    is slow keeps nobody waiting for longer than PATIENCE_SECONDS. Without it the last answers hold for the grace.
+
     Args:
         database: where logins and memberships are.
         recheck: asks GitHub about the user of that id and writes the answers down (`members.confirm`); raises
-            GithubUnavailableError. None where there is no GitHub to ask.
-        check_seconds: how old GitHub's answer may become before it is asked again.
+            RelayError where that gives no answer. None where there is no GitHub to ask.
+        check_seconds: how old GitHub's answer may become before a new one is due.
         grace_seconds: for how much longer the last answer holds while GitHub gives none.
         clock: seconds since the epoch.
     """
@@ -72,12 +107,22 @@ class LoginLookups:
         self._logins: FlightCache[str, _Known] = FlightCache(
             found=LOGINS, found_seconds=FOUND_SECONDS, missing=LOGINS, missing_seconds=MISSING_SECONDS, clock=clock
         )
-        self._asked: FlightCache[str, _Asked] = FlightCache(
-            found=LOGINS, found_seconds=PAUSE_SECONDS, missing=1, missing_seconds=1, clock=clock
-        )
+        self._asked: LRUCache[str, _Asked] = LRUCache(LOGINS)
+        self._questions: dict[str, _Question] = {}
+        self._at_a_time = trio.CapacityLimiter(QUESTIONS)
+        self._nursery: trio.Nursery | None = None
         self._steps = itertools.count()
         self._used: set[str] = set()
         database.subscribe(self._forget)
+
+    async def run(self) -> None:
+        """Asks GitHub for those who need it, for ever."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None
 
     def login_nowait(self, login_id: str) -> Principal | None:
         """Whom a login stands for if that is in memory and sure, else None: then ask `login`."""
@@ -85,9 +130,11 @@ class LoginLookups:
         now = self._clock()
         if known is None or now >= known.login.expires_at:
             return None
-        if now >= known.fresh_until:
-            asked = self._asked.get_nowait(known.login.user.id)
-            if asked is None or not _is_all_there_is(asked, known):
+        if now >= known.ask_at:
+            asked = self._asked_lately(known)
+            if asked is None and now < known.fresh_until:
+                self._begin(known)
+            elif asked is None or not _is_all_there_is(asked, known):
                 return None
         self._used.add(login_id)
         return self._principal(known, now)
@@ -99,9 +146,12 @@ class LoginLookups:
         UnauthenticatedError when the login has ended or run out, and StoreUnavailableError.
         """
         known = await self._known(login_id)
-        if self._clock() >= known.fresh_until:
-            user_id = known.login.user.id
-            asked = await self._asked.get(user_id, lambda: self._ask(login_id, user_id))
+        now = self._clock()
+        if now >= known.ask_at:
+            question = None if self._asked_lately(known) else self._begin(known)
+            if question is not None and now >= known.fresh_until:
+                await self._wait(question, holds=self._principal(known, now) is known.principal)
+            asked = self._asked_lately(known)
             if asked is not None and not _is_all_there_is(asked, known):
                 self._logins.expire(login_id)
                 known = await self._known(login_id)
@@ -113,7 +163,7 @@ class LoginLookups:
         known = self._logins.get_nowait(login_id)
         return None if known is None else known.login.expires_at
 
-    async def redeem(self, code: str, *, host: str, nonce: str) -> HandOver | None:
+    async def redeem(self, code: str, *, host: str, nonce: str | None) -> HandOver | None:
         """What a login code stands for that is presented at `host`, once; see `login_codes.redeem`.
 
         Raises StoreUnavailableError.
@@ -145,24 +195,64 @@ class LoginLookups:
             login=login,
             principal=_principal(login, login.members),
             loaded_at=loaded_at,
-            fresh_until=self._fresh_until(login),
+            ask_at=self._due(login, EARLY_SHARE),
+            fresh_until=self._due(login, 1),
         )
 
-    async def _ask(self, login_id: str, user_id: str) -> _Asked:
-        """Asks GitHub, unless another process has done so."""
-        try:
-            login = await self._database.read(logins.get, login_id)
-            if login is not None and self._clock() >= self._fresh_until(login):
-                if self._recheck is None:
-                    return _Asked(at=next(self._steps), answered=False)
-                await self._recheck(user_id)
-        except (GithubUnavailableError, StoreUnavailableError):
-            return _Asked(at=next(self._steps), answered=False)
-        return _Asked(at=next(self._steps), answered=True)
+    def _asked_lately(self, known: _Known) -> _Asked | None:
+        asked = self._asked.get(known.login.user.id)
+        return asked if asked is not None and self._clock() < asked.until else None
 
-    def _fresh_until(self, login: Login) -> float:
-        checked = [member.checked_at for member in login.members if member.source == "github"]
-        return min(checked) + self._check_seconds if checked else login.expires_at
+    def _begin(self, known: _Known) -> _Question | None:
+        """The question about a user that is on its way, or a new one; None where nobody asks."""
+        user_id = known.login.user.id
+        question = self._questions.get(user_id)
+        if question is None and self._nursery is not None:
+            question = self._questions[user_id] = _Question()
+            self._nursery.start_soon(self._answer, known.login.id, user_id, question)
+        return question
+
+    async def _wait(self, question: _Question, *, holds: bool) -> None:
+        """Waits for an answer as long as anybody may: each question keeps visitors waiting once, not one by one."""
+        if question.awaited_since is None:
+            question.awaited_since = trio.current_time()
+        seconds = PATIENCE_SECONDS if holds else LAST_PATIENCE_SECONDS
+        with trio.move_on_at(question.awaited_since + seconds):
+            await question.over.wait()
+
+    async def _answer(self, login_id: str, user_id: str, question: _Question) -> None:
+        asked = False
+        answered = False
+        try:
+            async with self._at_a_time:
+                with trio.move_on_after(QUESTION_SECONDS):
+                    asked = await self._ask(login_id, user_id)
+                    answered = True
+        except RelayError as error:
+            log.warning("membership_not_checked", user=user_id, problem=str(error))
+        except Exception:
+            # A fault of ours is no answer of GitHub's, and no reason for the process to end.
+            log.exception("membership_check_failed", user=user_id)
+        finally:
+            # What GitHub said nothing of is not asked about again and again; another process's answer may be older.
+            pause = self._check_seconds * EARLY_SHARE if asked else PAUSE_SECONDS
+            self._asked[user_id] = _Asked(at=next(self._steps), answered=answered, until=self._clock() + pause)
+            del self._questions[user_id]
+            question.over.set()
+
+    async def _ask(self, login_id: str, user_id: str) -> bool:
+        """Asks GitHub, unless another process has done so. Raises RelayError without an answer."""
+        login = await self._database.read(logins.get, login_id)
+        if login is None or self._clock() < self._due(login, EARLY_SHARE):
+            return False
+        if self._recheck is None:
+            raise GithubUnavailableError("this relay has no access to GitHub")
+        await self._recheck(user_id)
+        return True
+
+    def _due(self, login: Login, share: float) -> float:
+        """When so much of the time is over that the answers about a login's user may be used."""
+        return login.expires_at if login.checked_at is None else login.checked_at + self._check_seconds * share
 
     def _principal(self, known: _Known, now: float) -> Principal:
         if now < known.fresh_until:

@@ -97,10 +97,12 @@ def _login(tx: Transaction, row: RowMapping) -> Login | None:
     user = users.get(tx, row["user_id"])
     if user is None:
         return None
+    places = members.find_of_user(tx, user.id)
     return Login(
         id=row["id"],
         user=user,
         created_at=row["created_at"],
         expires_at=row["expires_at"],
-        members=tuple(member for member in members.find_of_user(tx, user.id) if member.active),
+        members=tuple(member for member in places if member.active),
+        checked_at=min((member.checked_at for member in places if member.source == "github"), default=None),
     )

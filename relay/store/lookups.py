@@ -5,11 +5,10 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
-import trio
 from sqlalchemy import Table
 
 from relay.auth import Principal, Token, TokenKind, parse
-from relay.errors import StoreUnavailableError, UnauthenticatedError
+from relay.errors import UnauthenticatedError
 from relay.routing import RouteTable
 from relay.store import api_keys, cluster_tokens, clusters, keys, orgs, workspaces
 from relay.store.database import Database
@@ -29,8 +28,6 @@ FOUND_SECONDS = 300.0
 MISSING_SECONDS = 30.0
 REHASHED = 1000
 """Tokens hashed anew at a time; others have their turn when they are presented again."""
-USAGE_SECONDS = 60.0
-"""How precise `last_used_at` is: one write per minute, however many requests."""
 
 
 class Lookups:
@@ -59,6 +56,10 @@ class Lookups:
         if principal is not None:
             self._used_keys.add(principal.credential_id)
         return principal
+
+    def was_good(self, api_key: str) -> bool:
+        """Whether an API key was good when it was last looked at here and nothing was heard of its end since."""
+        return self._principals.has_had(self._key(api_key))
 
     async def principal(self, api_key: str) -> Principal:
         """Whom an API key stands for.
@@ -122,15 +123,6 @@ class Lookups:
             if noted := hashes.copy():
                 await self._database.write(keys.rehash, table, noted)
                 del hashes[: len(noted)]
-
-    async def run(self, *, on_error: Callable[[StoreUnavailableError], None]) -> None:
-        """Calls `record_usage` once a minute for ever; tells `on_error` when the database did not answer."""
-        while True:
-            await trio.sleep(USAGE_SECONDS)
-            try:
-                await self.record_usage()
-            except StoreUnavailableError as error:
-                on_error(error)
 
     def _note_hashes(self, table: Table, token: Token) -> None:
         """While the ring has several keys: the token may have been hashed with the pepper of an earlier one."""

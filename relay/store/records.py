@@ -262,6 +262,9 @@ class Login:
     expires_at: float
     members: tuple[Member, ...]
     """The user's places in orgs, active ones only."""
+    checked_at: float | None = None
+    """When GitHub answered last about the one of the user's places that it answered about longest ago, active or not;
+    None where it vouches for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,6 +180,20 @@ def test_a_siblings_own_return_url_gives_it_no_code(stage: Stage, browser: Brows
     assert stage.evil.seen_at("/.signadot/login") == []
 
 
+def test_a_page_cannot_read_a_code_from_a_window_that_it_opened(stage: Stage, member: Page) -> None:
+    """With a nonce of its own a page has a code made for its host; the browser lets go of the window on the way."""
+    nonce = mint_nonce()
+    url = login_page(stage, stage.url("evil", "/opened"), nonce)
+    with member.context.expect_page() as opened:
+        member.evaluate("url => { window.opened = window.open(url); }", url)
+    opened.value.wait_for_url(re.compile(r"/\.signadot/login\?code="))
+    assert member.evaluate("window.opened.closed")
+    seen = member.evaluate("() => { try { return window.opened.location.href } catch (error) { return '' } }")
+    assert "code=" not in (seen or "")
+    code = opened.value.url.partition("code=")[2]
+    assert hand_in(stage, stage.url("evil"), code, nonce).status == 400
+
+
 def test_no_code_stands_in_a_referer(stage: Stage, browser: BrowserContext) -> None:
     stage.victim.replies["/refer"] = Reply(
         body='<meta name="referrer" content="unsafe-url"><img src="/pixel"><a href="/on">on</a>',

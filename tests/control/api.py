@@ -53,6 +53,7 @@ class Api:
     statuses: dict[str, FakeStatus] = field(default_factory=dict)
     revoked: list[str] = field(default_factory=list)
     """Ids of the cluster tokens whose end the store told its subscribers of; they disconnect the agents."""
+    lookups: Lookups
     clock: Clock = field(default_factory=Clock)
 
     async def call(
@@ -93,6 +94,7 @@ async def make(database: Database, key: str, other: str) -> AsyncIterator[Api]:
     statuses: dict[str, FakeStatus] = {}
     revoked: list[str] = []
     clock = Clock()
+    lookups = Lookups(database)
 
     def hear(change: Change) -> None:
         if change.kind == "cluster_token" and change.deleted:
@@ -101,7 +103,7 @@ async def make(database: Database, key: str, other: str) -> AsyncIterator[Api]:
     database.subscribe(hear)
     services = Services(
         database=database,
-        lookups=Lookups(database),
+        lookups=lookups,
         cluster_status=lambda cluster_id: statuses.get(cluster_id, FakeStatus()),
         preview_url=preview_url,
         clock=clock,
@@ -110,5 +112,12 @@ async def make(database: Database, key: str, other: str) -> AsyncIterator[Api]:
     transport = httpx2.ASGITransport(make_api(services))
     async with httpx2.AsyncClient(transport=transport, base_url="https://api.localhost/api/v2") as client:
         yield Api(
-            client=client, database=database, key=key, other=other, statuses=statuses, revoked=revoked, clock=clock
+            client=client,
+            database=database,
+            lookups=lookups,
+            key=key,
+            other=other,
+            statuses=statuses,
+            revoked=revoked,
+            clock=clock,
         )

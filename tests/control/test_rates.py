@@ -49,6 +49,17 @@ async def test_an_address_that_guesses_is_stopped_and_keys_in_use_go_on(api: Api
     await api.done("GET", "/orgs", key=fresh)
 
 
+async def test_a_key_that_was_good_goes_on_beside_a_guesser_though_its_time_in_memory_is_over(api: Api) -> None:
+    await api.done("GET", "/orgs")
+    for _ in range(FAILURES_PER_MINUTE):
+        await api.call("GET", "/orgs", key="nonsense")
+    api.lookups._principals.expire(api.lookups._key(api.key))
+    assert api.lookups.principal_nowait(api.key) is None
+    await api.done("GET", "/orgs")
+    api.lookups._principals.forget(api.lookups._key(api.key))  # as when it is revoked
+    assert (await api.call("GET", "/orgs")).status_code == 429
+
+
 @pytest.mark.parametrize(
     ("first", "second", "same"),
     [

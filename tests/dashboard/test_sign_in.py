@@ -48,6 +48,7 @@ async def test_who_is_signed_in_goes_on_without_a_page_and_without_github(stage:
     fields, _ = to_preview("https://api--other--acme.preview.localhost:8443/")
     went = await browser.get("/login?" + urlencode(fields))
     assert (went.status, went.text) == (302, "")
+    assert went.header("cross-origin-opener-policy") == "same-origin", "who opened the window could read the code"
     assert went.location.startswith("https://api--other--acme.preview.localhost:8443/.signadot/login?code=")
     assert len(stage.github.challenges) == 1
 

@@ -77,7 +77,7 @@ class Logins:
     down: bool = False
     codes: dict[tuple[str, str, str], HandOver] = field(default_factory=dict)
     """By code, host and nonce."""
-    presented: list[tuple[str, str, str]] = field(default_factory=list)
+    presented: list[tuple[str, str, str | None]] = field(default_factory=list)
     keys: list[tuple[str, bytes]] = field(default_factory=lambda: [("01020304", bytes(32))])
     new_keys: list[tuple[str, bytes]] = field(default_factory=list)
     """What the store has that is not at hand yet."""
@@ -119,10 +119,10 @@ class Logins:
     def login_expires_at(self, login_id: str) -> float | None:
         return self.expires_at if login_id in self.principals else None
 
-    async def redeem(self, code: str, *, host: str, nonce: str) -> HandOver | None:
+    async def redeem(self, code: str, *, host: str, nonce: str | None) -> HandOver | None:
         await trio.lowlevel.checkpoint()
         self.presented.append((code, host, nonce))
-        found = self.codes.get((code, host, nonce))
+        found = None if nonce is None else self.codes.get((code, host, nonce))
         for key in [key for key in self.codes if key[0] == code]:
             del self.codes[key]
         return found

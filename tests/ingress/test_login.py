@@ -7,9 +7,11 @@ import pytest
 import trio
 
 from relay.auth import Membership, Role, nonce_hash, print_nonce_hash
+from relay.routing import parse_return_url
 from relay.transport import MuxStream
 from tests.ingress.stage import (
     HOST,
+    HOSTS,
     LOGIN_ID,
     MEMBER,
     OK,
@@ -122,6 +124,30 @@ class TestTheWayToTheSignInPage:
         query = parse_qs(urlsplit(answer.get("location") or "").query)
         assert query["return_to"] == [f"https://{HOST}:8443/"]
 
+    @pytest.mark.parametrize(
+        ("target", "back"),
+        [
+            ("/a?re=\\d", "/a?re=%5Cd"),
+            ('/a"b?c="d"', "/a%22b?c=%22d%22"),
+            ("/a|b?x=a|b&y={z}^`'", "/a|b?x=a|b&y={z}^`'"),
+            ("/p?x=<y>", "/p?x=%3Cy%3E"),
+            ("/a%5Cb?q=%zz&100%", "/a%5Cb?q=%zz&100%"),
+            ("/a/../b//c;d=e?a[]=1&b=//x", "/a/../b//c;d=e?a[]=1&b=//x"),
+            ("//a", "/"),
+            ("//evil.test/x?y", "/"),
+            ("/", "/"),
+        ],
+    )
+    async def test_any_url_that_browsers_send_leads_to_the_sign_in_page_and_back(self, target: str, back: str) -> None:
+        async with stage(never) as made:
+            answer = await ask(made, *NAVIGATE, target=target)
+            [return_to] = parse_qs(urlsplit(answer.get("location") or "").query)["return_to"]
+            place = parse_return_url(return_to, preview_domain=HOSTS.preview, app_host=HOSTS.app, port=8443)
+            made.logins.code(CODE, place.url, nonce=NONCE)
+            cookie = f"Cookie: __Host-sd-nonce={NONCE}"
+            answer = await ask(made, *NAVIGATE, cookie, target=f"/.signadot/login?code={CODE}")
+        assert (answer.status, answer.get("location")) == (302, f"https://{HOST}{back}")
+
     async def test_the_connection_goes_on_after_it(self) -> None:
         async with stage(answering(OK)) as made:
             visitor = await made.visitor()
@@ -178,6 +204,7 @@ class TestTheWayBack:
         assert (answer.status, answer.get("location")) == (302, location)
         assert {name for name, _ in answer.headers} == {
             "location", "set-cookie", "content-length", "cache-control", "referrer-policy", "x-request-id",
+            "cross-origin-opener-policy",
         }  # fmt: skip
 
     async def test_a_cookie_is_not_good_for_longer_than_its_login(self) -> None:
@@ -213,9 +240,23 @@ class TestTheWayBack:
         async with stage(never) as made:
             made.logins.code(CODE, f"https://{HOST}/", nonce=NONCE)
             answer = await ask(made, *NAVIGATE, f"Cookie: {cookie}", target=f"/.signadot/login?code={CODE}")
-        assert answer.status == 400
-        assert b"Start again" in answer.body
-        assert answer.get("set-cookie") is None
+            assert answer.status == 400
+            assert b"Start again" in answer.body
+            assert answer.get("set-cookie") is None
+            assert answer.get("cross-origin-opener-policy") == "same-origin"
+            assert (await self.back(made)).status == 400, "the code is still good"
+
+    async def test_a_page_that_opened_the_window_cannot_read_where_it_is_led(self) -> None:
+        async with stage(never) as made:
+            made.logins.code(CODE, f"https://{HOST}/", nonce=NONCE)
+            answers = [
+                await ask(made, *NAVIGATE),
+                await ask(made, *NAVIGATE, target="/.signadot/x"),
+                await self.back(made),
+                await self.back(made),
+            ]
+        assert [answer.status for answer in answers] == [302, 404, 302, 400]
+        assert {answer.get("cross-origin-opener-policy") for answer in answers} == {"same-origin"}
 
     @pytest.mark.parametrize(
         "query", ["", "?", "?code=", "?code=short", f"?code={CODE}&x=1", f"?code={CODE}{CODE}", f"?code={'%63' * 43}"]
@@ -233,13 +274,21 @@ class TestTheWayBack:
             ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Sec-Fetch-Site: same-site"),
         ],
     )
-    async def test_only_a_navigation_uses_a_code(self, headers: tuple[str, ...]) -> None:
+    async def test_anything_but_a_navigation_uses_a_code_up_and_signs_nobody_in(self, headers: tuple[str, ...]) -> None:
         async with stage(never) as made:
-            assert (await self.back(made, *headers)).status == 400
-            for method in ("POST", "HEAD"):
-                answer = await ask(made, *NAVIGATE, method=method, target=f"/.signadot/login?code={CODE}")
-                assert answer.status == 400
-            assert made.logins.presented == []
+            made.logins.code(CODE, f"https://{HOST}/", nonce=NONCE)
+            answer = await self.back(made, *headers)
+            assert (answer.status, answer.get("set-cookie")) == (400, None)
+            assert (await self.back(made)).status == 400
+
+    @pytest.mark.parametrize("method", ["POST", "HEAD"])
+    async def test_any_other_method_uses_a_code_up_and_signs_nobody_in(self, method: str) -> None:
+        async with stage(never) as made:
+            made.logins.code(CODE, f"https://{HOST}/", nonce=NONCE)
+            cookie = f"Cookie: __Host-sd-nonce={NONCE}"
+            answer = await ask(made, *NAVIGATE, cookie, method=method, target=f"/.signadot/login?code={CODE}")
+            assert (answer.status, answer.get("set-cookie")) == (400, None)
+            assert (await self.back(made)).status == 400
 
     @pytest.mark.parametrize("target", ["/.signadot/", "/.signadot/x", "/.signadot/login/", "/.signadot/login%3Fcode"])
     async def test_other_paths_of_ours_are_a_404_with_any_credential(self, target: str) -> None:

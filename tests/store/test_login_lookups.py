@@ -1,20 +1,37 @@
 """Logins from memory: at once gone when they end, memberships as fresh as promised, and steady through outages."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
+import structlog.testing
 import trio
+import trio.testing
 
 from relay.auth import Principal, PrincipalKind, Role, nonce_hash
-from relay.errors import GithubUnavailableError, StoreUnavailableError, UnauthenticatedError
+from relay.errors import (
+    GithubUnavailableError,
+    InvalidError,
+    NotFoundError,
+    RelayError,
+    StoreUnavailableError,
+    UnauthenticatedError,
+)
 from relay.store import Database, LoginLookups, login_codes, logins, members, orgs, users
-from relay.store.login_lookups import FOUND_SECONDS, PAUSE_SECONDS
+from relay.store.login_lookups import (
+    EARLY_SHARE,
+    FOUND_SECONDS,
+    LAST_PATIENCE_SECONDS,
+    PATIENCE_SECONDS,
+    PAUSE_SECONDS,
+    QUESTION_SECONDS,
+)
 from relay.store.records import UserProvider
 from tests.store.support import Clock
 
 CHECK, GRACE = 300.0, 3600.0
+EARLY = CHECK * EARLY_SHARE
 
 
 class Github:
@@ -23,14 +40,16 @@ class Github:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.answers: dict[str, bool] = {}
-        self.down = False
+        self.error: RelayError | None = None
+        self.may_answer = trio.Event()
+        self.may_answer.set()
         self.asked: list[str] = []
 
     async def __call__(self, user_id: str) -> None:
         self.asked.append(user_id)
-        await trio.lowlevel.checkpoint()
-        if self.down:
-            raise GithubUnavailableError("GitHub does not answer")
+        await self.may_answer.wait()
+        if self.error is not None:
+            raise self.error
         await self.database.write(members.confirm, user_id, self.answers)
 
 
@@ -54,6 +73,42 @@ class Made:
         options: dict[str, Any] = {"recheck": self.github, "check_seconds": CHECK, "grace_seconds": GRACE}
         return LoginLookups(self.database, clock=self.clock, **(options | changes))
 
+    @asynccontextmanager
+    async def asking(self, lookups: LoginLookups | None = None) -> AsyncIterator[None]:
+        """Runs the task that asks GitHub."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon((lookups or self.lookups).run)
+            await trio.testing.wait_all_tasks_blocked()
+            yield
+            nursery.cancel_scope.cancel()
+
+    async def until_asked(self) -> None:
+        """Returns once GitHub has been asked."""
+        while not self.github.asked:
+            await trio.lowlevel.checkpoint()
+
+    async def after(self, seconds: float, clock: trio.testing.MockClock) -> list[str]:
+        """The orgs of a visitor who waits that long, and not for less, while GitHub is silent."""
+        seen: list[list[str]] = []
+
+        async def visit() -> None:
+            seen.append(await self.orgs())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(visit)
+            await self.until_asked()
+            await trio.testing.wait_all_tasks_blocked()
+            clock.jump(seconds - 0.1)
+            await trio.testing.wait_all_tasks_blocked()
+            assert seen == []
+            clock.jump(0.2)
+        return seen[0]
+
+    async def until_answered(self) -> None:
+        """Returns once nobody is being asked about."""
+        while self.lookups._questions:
+            await trio.lowlevel.checkpoint()
+
     async def orgs(self) -> list[str]:
         return [membership.org for membership in (await self.lookups.login(self.login_id)).memberships]
 
@@ -63,8 +118,10 @@ class Made:
 
 
 @pytest.fixture
-def made(database: Database, clock: Clock) -> Made:
-    return Made(database, clock)
+async def made(database: Database, clock: Clock) -> AsyncIterator[Made]:
+    made = Made(database, clock)
+    async with made.asking():
+        yield made
 
 
 @contextmanager
@@ -154,17 +211,55 @@ async def test_a_role_that_changes_counts_at_once(made: Made) -> None:
 class TestFreshness:
     async def test_github_is_asked_once_the_answer_is_old_and_not_before(self, made: Made) -> None:
         await made.orgs()
-        made.clock.now += CHECK - 1
+        made.clock.now += EARLY - 1
         assert await made.orgs() == ["acme"]
+        await trio.testing.wait_all_tasks_blocked()
         assert made.github.asked == []
-        made.clock.now += 1
+        made.clock.now += CHECK - EARLY + 1
         assert made.orgs_nowait() is None
         assert await made.orgs() == ["acme"]
         assert made.github.asked == [made.user.id]
         assert made.orgs_nowait() == ["acme"]
-        made.clock.now += CHECK - 1
+        made.clock.now += EARLY - 1
         assert await made.orgs() == ["acme"]
         assert len(made.github.asked) == 1
+
+    async def test_who_is_in_use_is_asked_about_early_and_nobody_waits(self, made: Made) -> None:
+        await made.orgs()
+        made.github.answers = {made.org_id: False}
+        made.github.may_answer = trio.Event()
+        made.clock.now += EARLY
+        assert made.orgs_nowait() == ["acme"]
+        assert await made.orgs() == ["acme"]
+        await made.until_asked()
+        made.github.may_answer.set()
+        await made.until_answered()
+        assert made.orgs_nowait() is None
+        assert await made.orgs() == []
+        assert made.clock.now < made.user.created_at + CHECK, "a removed member is out before the time is over"
+
+    @pytest.mark.parametrize("back_after", [EARLY, CHECK, 24 * 3600.0])
+    async def test_a_place_that_github_denied_for_a_while_comes_back(self, made: Made, back_after: float) -> None:
+        made.github.answers = {made.org_id: False}
+        made.clock.now += CHECK
+        assert await made.orgs() == []
+        made.github.answers = {made.org_id: True}
+        made.clock.now += EARLY - 1
+        assert await made.orgs() == []
+        assert len(made.github.asked) == 1
+        made.clock.now += back_after - EARLY + 1
+        await made.orgs()
+        await made.until_answered()
+        assert await made.orgs() == ["acme"]
+
+    async def test_a_member_who_was_removed_here_does_not_come_back(self, made: Made) -> None:
+        other = await made.database.write(users.put, provider="github", subject="8", login="bob")
+        await made.database.write(members.put, made.org_id, other.id, source="github", role=Role.ADMIN)
+        await made.database.write(members.remove, made.org_id, made.user.id)
+        made.clock.now += CHECK
+        assert await made.orgs() == []
+        await made.until_answered()
+        assert await made.orgs() == []
 
     async def test_githubs_no_takes_the_place_away(self, made: Made) -> None:
         await made.orgs()
@@ -194,7 +289,9 @@ class TestFreshness:
         assert await made.orgs() == ["acme"]
         assert made.github.asked == []
 
-    async def test_a_place_that_github_never_answers_about_is_asked_about_with_pauses_only(self, made: Made) -> None:
+    async def test_a_place_that_github_never_answers_about_is_asked_about_no_more_often_than_others(
+        self, made: Made
+    ) -> None:
         made.github.answers = {}
         made.clock.now += CHECK
         for _ in range(20):
@@ -202,23 +299,28 @@ class TestFreshness:
             assert made.orgs_nowait() == ["acme"]
         assert len(made.github.asked) == 1
         loads = made.lookups._logins.loads
-        made.clock.now += PAUSE_SECONDS
+        made.clock.now += EARLY - 1
+        await made.orgs()
+        assert len(made.github.asked) == 1
+        made.clock.now += 1
         await made.orgs()
         assert len(made.github.asked) == 2
         assert made.lookups._logins.loads <= loads + 2
 
     async def test_local_places_are_never_asked_about(self, database: Database, clock: Clock) -> None:
         made = Made(database, clock, provider="local")
-        await made.orgs()
-        clock.now += CHECK + GRACE + 1
-        assert await made.orgs() == ["acme"]
+        async with made.asking():
+            await made.orgs()
+            clock.now += CHECK + GRACE + 1
+            assert await made.orgs() == ["acme"]
+            await trio.testing.wait_all_tasks_blocked()
         assert made.github.asked == []
 
 
 class TestGithubDown:
     async def test_the_last_answer_holds_for_the_grace_and_no_longer(self, made: Made) -> None:
         await made.orgs()
-        made.github.down = True
+        made.github.error = GithubUnavailableError("GitHub does not answer")
         made.clock.now += CHECK + GRACE - 1
         assert await made.orgs() == ["acme"]
         assert made.orgs_nowait() == ["acme"]
@@ -228,7 +330,7 @@ class TestGithubDown:
 
     async def test_it_is_not_asked_at_each_request(self, made: Made) -> None:
         await made.orgs()
-        made.github.down = True
+        made.github.error = GithubUnavailableError("GitHub does not answer")
         made.clock.now += CHECK
         for _ in range(20):
             assert await made.orgs() == ["acme"]
@@ -239,21 +341,31 @@ class TestGithubDown:
         await made.orgs()
         assert len(made.github.asked) == 2
 
+    @pytest.mark.parametrize("error", [NotFoundError("no such user"), InvalidError("what is this"), RelayError("451")])
+    async def test_a_refusal_is_no_answer_either(self, made: Made, error: RelayError) -> None:
+        await made.orgs()
+        made.github.error = error
+        made.clock.now += CHECK
+        assert await made.orgs() == ["acme"]
+        made.clock.now += GRACE
+        assert await made.orgs() == []
+
     async def test_its_return_brings_the_place_back_after_a_pause(self, made: Made) -> None:
         await made.orgs()
-        made.github.down = True
+        made.github.error = GithubUnavailableError("GitHub does not answer")
         made.clock.now += CHECK + GRACE
         assert await made.orgs() == []
-        made.github.down = False
+        made.github.error = None
         made.clock.now += PAUSE_SECONDS
         assert await made.orgs() == ["acme"]
 
     async def test_a_relay_without_github_holds_what_it_had_for_the_grace(self, made: Made) -> None:
         made.lookups = made.process(recheck=None)
-        made.clock.now += CHECK + GRACE - 1
-        assert await made.orgs() == ["acme"]
-        made.clock.now += PAUSE_SECONDS
-        assert await made.orgs() == []
+        async with made.asking():
+            made.clock.now += CHECK + GRACE - 1
+            assert await made.orgs() == ["acme"]
+            made.clock.now += PAUSE_SECONDS
+            assert await made.orgs() == []
 
     async def test_a_fault_of_ours_is_no_answer_of_githubs(self, made: Made) -> None:
         async def broken(user_id: str) -> None:
@@ -261,9 +373,69 @@ class TestGithubDown:
             raise KeyError(user_id)
 
         made.lookups = made.process(recheck=broken)
+        async with made.asking():
+            made.clock.now += CHECK
+            with structlog.testing.capture_logs() as logged:
+                assert await made.orgs() == ["acme"]
+            assert [(line["event"], line["log_level"]) for line in logged] == [("membership_check_failed", "error")]
+            made.clock.now += GRACE
+            assert await made.orgs() == []
+
+
+class TestGithubSlow:
+    async def test_visitors_wait_a_little_once_and_go_on_with_the_last_answer(
+        self, made: Made, mock_clock: trio.testing.MockClock
+    ) -> None:
+        await made.orgs()
+        made.github.may_answer = trio.Event()
         made.clock.now += CHECK
-        with pytest.raises(KeyError):
-            await made.orgs()
+        assert await made.after(PATIENCE_SECONDS, mock_clock) == ["acme"]
+        for _ in range(20):
+            assert await made.orgs() == ["acme"]  # the clock stands still: nobody waits any more
+        assert len(made.github.asked) == 1
+
+    async def test_a_late_no_counts_when_it_comes(self, made: Made, mock_clock: trio.testing.MockClock) -> None:
+        made.github.answers = {made.org_id: False}
+        made.github.may_answer = trio.Event()
+        made.clock.now += CHECK
+        assert await made.after(PATIENCE_SECONDS, mock_clock) == ["acme"]
+        made.github.may_answer.set()
+        await made.until_answered()
+        assert made.orgs_nowait() is None
+        assert await made.orgs() == []
+
+    async def test_a_visitor_who_leaves_does_not_take_the_question_along(self, made: Made) -> None:
+        made.github.may_answer = trio.Event()
+        made.clock.now += CHECK
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(made.orgs)
+            while not made.github.asked:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        made.github.may_answer.set()
+        await made.until_answered()
+        assert await made.orgs() == ["acme"]
+        assert made.github.asked == [made.user.id]
+
+    async def test_who_has_nothing_to_go_on_with_waits_longer(
+        self, made: Made, mock_clock: trio.testing.MockClock
+    ) -> None:
+        made.github.may_answer = trio.Event()
+        made.clock.now += CHECK + GRACE
+        assert await made.after(LAST_PATIENCE_SECONDS, mock_clock) == []
+
+    async def test_a_question_that_never_ends_is_given_up_and_asked_again(
+        self, made: Made, mock_clock: trio.testing.MockClock
+    ) -> None:
+        made.github.may_answer = trio.Event()
+        made.clock.now += CHECK
+        await made.after(PATIENCE_SECONDS, mock_clock)
+        mock_clock.jump(QUESTION_SECONDS)
+        await made.until_answered()
+        made.github.may_answer.set()
+        made.clock.now += PAUSE_SECONDS
+        assert await made.orgs() == ["acme"]
+        assert len(made.github.asked) == 2
 
 
 class TestDatabaseDown:
@@ -291,11 +463,12 @@ class TestDatabaseDown:
     async def test_githubs_grace_bounds_it_too(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
         made.lookups = made.process(grace_seconds=30.0)
         await made.orgs()
-        with outage(made.database, monkeypatch):
-            made.clock.now += CHECK + 29
-            assert await made.orgs() == ["acme"]
-            made.clock.now += 1
-            assert await made.orgs() == []
+        async with made.asking():
+            with outage(made.database, monkeypatch):
+                made.clock.now += CHECK + 29
+                assert await made.orgs() == ["acme"]
+                made.clock.now += 1
+                assert await made.orgs() == []
 
     async def test_what_is_not_in_memory_is_not_known(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
         with outage(made.database, monkeypatch), pytest.raises(StoreUnavailableError):

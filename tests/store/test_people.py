@@ -227,10 +227,11 @@ class TestLoginCodes:
         assert database.write_now(login_codes.redeem, code, host=HOST, nonce="nonce") is None
 
     @pytest.mark.parametrize(
-        ("host", "nonce"), [("api--shop.preview.test", "nonce"), (HOST, "other"), (HOST, ""), (HOST, "né")]
+        ("host", "nonce"),
+        [("api--shop.preview.test", "nonce"), (HOST, "other"), (HOST, ""), (HOST, "né"), (HOST, None)],
     )
     def test_a_code_that_was_presented_wrongly_is_used_up(
-        self, database: Database, login_id: str, host: str, nonce: str
+        self, database: Database, login_id: str, host: str, nonce: str | None
     ) -> None:
         code = self.code(database, login_id)
         assert database.write_now(login_codes.redeem, code, host=host, nonce=nonce) is None
