@@ -56,6 +56,7 @@ def test_status_shows_what_there_is_and_no_secret(deployment: Deployment, engine
     printed = command(deployment, "db", "status")
     assert {"sqlite": "SQLCipher", "postgresql": "TLSv1.3"}[engine] in printed
     assert re.search(r"schema    (\w+) \(the newest\)", printed)
+    assert re.search(r"^size      [0-9]{5,9} bytes$", printed, re.MULTILINE)
     assert re.search(r"^ +1 orgs$", printed, re.MULTILINE)
     assert re.search(r"key [0-9a-f]{8} active .* 1 tokens", printed)
     secrets = [deployment.api_key, deployment.org, (deployment.folder / "master.key").read_text().strip()]

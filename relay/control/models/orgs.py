@@ -82,9 +82,9 @@ class ActorAnswer(Answer):
     """Who made a change; the credential may be gone by now."""
 
     kind: str = Field(examples=["api_key"])
-    """`api_key`, `login` or `system`: the operator, or the relay itself."""
+    """`api_key`; `login`, a person; `github`, the GitHub App; or `system`: the operator, or the relay itself."""
     id: str = Field(examples=["0644fee2d4a4000000d1f2a3b4c5d6e7"])
-    """Id of the credential's record; `relay` for `system`."""
+    """Id of the credential's record; the GUID of GitHub's delivery for `github`; `relay` for `system`."""
     last_four: LastFour
     name: str = Field(examples=[""])
     """What people call a user who did it; empty for a program."""

@@ -76,7 +76,7 @@ class SqliteBackend(Backend):
             engine=self.name,
             version=version,
             protection=f"file encrypted by SQLCipher {cipher}",
-            size_bytes=pages * page,
+            size_bytes=int(pages) * int(page),  # SQLCipher answers with the page size as text
         )
 
     def announce(self, connection: Connection) -> None:
