@@ -67,7 +67,7 @@ async def test_a_hiccup_of_the_database_ends_no_task(
             nursery.start_soon(task.run)
         stage.service.keeper.cluster_came_online(stage.cluster_id)
         with trio.fail_after(20):
-            while not done or not await stage.database.read(all_sent):
+            while not done or not await stage.database.write(all_sent):
                 stage.advance(1)
                 await trio.sleep(POLL_SECONDS)
         nursery.cancel_scope.cancel()
