@@ -13,7 +13,7 @@ from relay.errors import ConfigurationError
 F = TypeVar("F")
 T = TypeVar("T")
 SHORTEST_SECRET_BYTES = 16
-"""A webhook secret that can be guessed lets anybody make and delete workspaces."""
+"""A webhook secret that can be guessed lets anybody make us ask GitHub, as often as they like."""
 
 
 class GithubFiles(Protocol):
