@@ -23,15 +23,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
         report.sections += [(f"output of {process.name}", process.tail()) for process in list(LIVE)]
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """The figures that tests recorded, for the notes of a release."""
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            for name, value in getattr(report, "user_properties", ()):
-                if getattr(report, "when", "") == "call":
-                    terminalreporter.write_line(f"figure {report.nodeid.rpartition('::')[2]}: {name} = {value}")
-
-
 class Demo(Site):
     """`signadot-relay demo`, running."""
 
