@@ -187,7 +187,8 @@ def test_a_page_cannot_read_a_code_from_a_window_that_it_opened(stage: Stage, me
     with member.context.expect_page() as opened:
         member.evaluate("url => { window.opened = window.open(url); }", url)
     opened.value.wait_for_url(re.compile(r"/\.signadot/login\?code="))
-    assert member.evaluate("window.opened.closed")
+    # The opener's handle is cut in another process of the browser, so it may show a moment after the page is there.
+    member.wait_for_function("() => window.opened.closed")
     seen = member.evaluate("() => { try { return window.opened.location.href } catch (error) { return '' } }")
     assert "code=" not in (seen or "")
     code = opened.value.url.partition("code=")[2]
