@@ -8,7 +8,7 @@ from relay.ingress.connection import VisitorConnection
 from relay.ingress.deadlines import Phase
 from relay.ingress.errors import MisdirectedError, target_error
 from relay.ingress.raw import copy_raw
-from relay.ingress.streams import in_flight, open_stream
+from relay.ingress.streams import InFlight, open_stream
 from relay.mux import ResetCode
 from relay.store import Cluster
 
@@ -27,8 +27,8 @@ async def serve_connect(connection: VisitorConnection, head: RequestHead) -> boo
     if head.port is None:
         raise BadRequestError("CONNECT needs host and port.", reason="connect_port")
     principal, cluster = await connection.shared.admission.connect(head)
-    crowded = f"The cluster {cluster.name} has too many requests in flight."
-    with in_flight(connection.shared.in_flight, cluster.id, connection.limits.requests_per_cluster, crowded):
+    limit = connection.limits.requests_per_cluster
+    with InFlight(connection.shared.in_flight, cluster.id, limit, f"The cluster {cluster.name}"):
         received, sent = await _carry(connection, (head.host, head.port), cluster)
     connection.record(
         "connect",

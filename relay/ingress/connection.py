@@ -15,6 +15,7 @@ from relay.ingress.answers import redirection, refusal
 from relay.ingress.deadlines import SWEEP_SECONDS, Phase, Watchdog
 from relay.ingress.errors import HeadTimeoutError, Redirect, TargetTimeoutError
 from relay.ingress.pool import StreamPool
+from relay.ingress.repetition import Repetition
 from relay.ingress.settings import Hosts, IngressLimits, Tunnels
 from relay.telemetry import AccessRecord, Telemetry
 from relay.transport import TlsStream
@@ -86,6 +87,7 @@ class VisitorConnection:
         self.pool = StreamPool()
         self.admitted: Admitted | None = None
         """The last decision about a preview request, for the next one."""
+        self.repetition = Repetition()
         self.scope = trio.CancelScope()
         self.phase = Phase.HEAD
         self.deadline = 0.0
@@ -216,10 +218,11 @@ class VisitorConnection:
         buffer = self.buffer
         while True:
             if buffer:
-                parsed = read_request_head(buffer, self.limits.head)
+                parsed = read_request_head(buffer, self.limits.head, earlier=self.repetition.request)
                 if parsed is not None:
                     head, consumed = parsed
                     del buffer[:consumed]
+                    self.repetition.request = head
                     return head
             data = await self.stream.receive_some(READ_BYTES)
             if not data:
