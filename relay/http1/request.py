@@ -114,7 +114,7 @@ class RequestHead(NamedTuple):
 
 
 def read_request_head(
-    buffer: bytearray, limits: HeadLimits = DEFAULT_LIMITS, *, earlier: RequestHead | None = None
+    buffer: bytes | bytearray, limits: HeadLimits = DEFAULT_LIMITS, *, earlier: RequestHead | None = None
 ) -> tuple[RequestHead, int] | None:
     """Reads the head at the beginning of `buffer`, which it leaves as it is.
 
@@ -131,7 +131,7 @@ def read_request_head(
         return None
     if end > limits.head_bytes:
         raise _too_large(limits)
-    raw = bytes(buffer[:end])
+    raw = bytes(buffer) if end == len(buffer) else bytes(buffer[:end])
     skipped = 0
     line = REQUEST_LINE.match(raw)
     if line is None:

@@ -55,7 +55,7 @@ class ResponseHead(NamedTuple):
 
 
 def read_response_head(
-    buffer: bytearray,
+    buffer: bytes | bytearray,
     *,
     request_method: bytes,
     upgrade: bytes | None = b"websocket",
@@ -76,7 +76,7 @@ def read_response_head(
         return None
     if end > limits.head_bytes:
         raise _too_large(limits)
-    raw = bytes(buffer[:end])
+    raw = bytes(buffer) if end == len(buffer) else bytes(buffer[:end])
     if earlier is not None and raw == earlier.raw and request_method != b"HEAD":
         return earlier, end
     line = STATUS_LINE.match(raw)

@@ -11,6 +11,7 @@ from relay.ingress.raw import copy_raw
 from relay.ingress.streams import InFlight, open_stream
 from relay.mux import ResetCode
 from relay.store import Cluster
+from relay.telemetry import access_context
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -37,9 +38,9 @@ async def serve_connect(connection: VisitorConnection, head: RequestHead) -> boo
         started=started,
         received_bytes=received,
         sent_bytes=sent,
-        org=cluster.org_id,
-        cluster=cluster.id,
-        credential=principal.credential_id,
+        context=access_context(
+            host=hosts.proxy, org=cluster.org_id, cluster=cluster.id, credential=principal.credential_id
+        ),
     )
     return False
 

@@ -43,12 +43,15 @@ async def forward(connection: VisitorConnection, head: RequestHead) -> bool:
 
     Raises RelayError for what is to be refused, as long as nothing of an answer has left.
     """
-    admission, now = connection.shared.admission, connection.shared.watchdog.now
-    try:
-        connection.admitted = admitted = await admission.preview(head, connection.admitted, now)
-    except SignInNeededError as error:
-        return await connection.redirect(head, error.redirect)
-    shared, limits, route = connection.shared, connection.limits, admitted.route
+    shared, limits = connection.shared, connection.limits
+    admission, now = shared.admission, shared.watchdog.now
+    admitted = connection.repetition.admitted(head, admission.generation, now)
+    if admitted is None:
+        try:
+            connection.admitted = admitted = await admission.preview(head, connection.admitted, now)
+        except SignInNeededError as error:
+            return await connection.redirect(head, error.redirect)
+    route = admitted.route
     exchange = Exchange(connection, head, admitted)
     with InFlight(shared.in_flight, route.cluster_id, limits.requests_per_cluster, f"The cluster {route.cluster}"):
         if admitted.principal is not None:
@@ -252,17 +255,17 @@ class Exchange:
                 buffer += await self._receive_answer(stream)
                 continue
             response, consumed = parsed
-            del buffer[:consumed]
+            buffer = buffer[consumed:]
             if not response.is_informational or response.status == SWITCHING_PROTOCOLS:
                 repetition.response = response
-                return response, bytes(buffer)
+                return response, buffer
             if self._continue_due:
                 self._continue_due = False
                 connection.enter(Phase.BODY, connection.limits.body_idle_seconds)
             if informational := forward_response_head(response, request=head, keep_alive=True):
                 await connection.stream.send_all(informational)
 
-    async def _receive_answer(self, stream: MuxStream) -> bytearray:
+    async def _receive_answer(self, stream: MuxStream) -> bytes:
         """More of what comes before the body. Raises what the end of the stream means to the visitor."""
         try:
             data = await stream.receive_some(READ_BYTES)
@@ -270,7 +273,7 @@ class Exchange:
             raise target_error(error, self._key.host, self._key.port) from error
         if not data:
             raise TargetClosedError("The target of this preview closed without an answer.")
-        return bytearray(data)
+        return data
 
     async def _answer(self, response: ResponseHead, rest: bytes) -> bool:
         """Sends the answer. True when the visitor's connection may carry another request."""
@@ -358,7 +361,6 @@ class Exchange:
 
     def _record(self, status: int, code: str = "") -> None:
         self._recorded = True
-        route, principal = self._route, self._admitted.principal
         self._connection.record(
             "preview",
             self._head,
@@ -367,8 +369,5 @@ class Exchange:
             started=self._started,
             received_bytes=self._received_bytes,
             sent_bytes=self._sent_bytes,
-            org=route.org_id,
-            cluster=route.cluster_id,
-            workspace=route.routing_key,
-            credential="" if principal is None else principal.credential_id,
+            context=self._admitted.context,
         )

@@ -25,6 +25,13 @@ class Repetition:
         self._answer: tuple[ResponseHead, tuple[int, int], str, bool] | None = None
         self._parts = (b"", b"")
 
+    def admitted(self, head: RequestHead, generation: int, now: float) -> Admitted | None:
+        """The decision about the last request, where this one differs from it in its target alone."""
+        known = self._rest_of
+        if known is not None and known[0] is head.fields and known[1].holds(generation, now):
+            return known[1]
+        return None
+
     def request_bytes(self, head: RequestHead, admitted: Admitted, *, peer: str, request_id: str) -> bytes:
         """The whole head as the target gets it."""
         known = self._rest_of
