@@ -82,7 +82,7 @@ class ApiServer:
     receive_buffer_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        self.authority = Authority.create()
+        self.authority = Authority.create(["localhost", "other.example"])
         self.folder.mkdir(exist_ok=True)
         self.authority.leaf([HOST, "localhost"]).write(self.folder / "server.pem", self.folder / "server.key")
         (self.folder / "ca.crt").write_bytes(self.authority.pem)
