@@ -54,8 +54,11 @@ class ApiRequest:
 
 def query(**parameters: str | int | bool | None) -> Query:
     """The parameters that are given: None, False and the empty text are left out."""
-    texts = ((name, "true" if value is True else str(value)) for name, value in parameters.items() if value is not None)
-    return tuple((name, text) for name, text in texts if text not in {"", "False"})
+    return tuple(
+        (name, "true" if value is True else str(value))
+        for name, value in parameters.items()
+        if value is not None and value is not False and value != ""
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

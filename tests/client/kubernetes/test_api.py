@@ -1,6 +1,5 @@
 """The agent's own way to the API server: whose certificate it takes, which token it sends."""
 
-import json
 import ssl
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +10,8 @@ import trio.testing
 
 from certs import Authority
 from client.kubernetes.api import KubeApi
-from relay.kubernetes import PODS, UnauthorizedError, UnavailableError
-from tests.client.kubernetes.server import TOKEN, ApiServer, Connection, Request, answer, by_default, json_answer
+from relay.kubernetes import UnauthorizedError, UnavailableError
+from tests.client.kubernetes.server import TOKEN, ApiServer, Connection, Request, by_default, json_answer
 
 
 def tokens(server: ApiServer) -> list[str]:
@@ -171,15 +170,6 @@ async def test_a_server_that_is_not_there_is_an_error_with_a_sentence(server: Ap
     await listener.aclose()
     with pytest.raises(UnavailableError, match="cannot reach the API server"):
         await KubeApi(replace(server.cluster, port=port)).version()
-
-
-async def test_an_answer_that_comes_before_the_whole_body_was_read_is_heard(server: ApiServer) -> None:
-    async def refuse_early(connection: Connection, request: Request) -> None:
-        await connection.send(answer(413, json.dumps({"message": "too large"}).encode()))
-
-    server.handler = refuse_early
-    with pytest.raises(Exception, match="too large"):
-        await KubeApi(server.cluster).create(PODS, "shop", {"x": "y" * 900_000})
 
 
 async def test_a_silent_server_is_given_up(server: ApiServer, autojump_clock: trio.testing.MockClock) -> None:
