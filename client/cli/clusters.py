@@ -24,6 +24,8 @@ COLUMNS = {
     "SINCE": lambda item: item["status"]["since"],
     "TUNNELS": lambda item: item["status"]["tunnels"],
     "AGENT": lambda item: item["status"]["agentVersions"],
+    "KUBERNETES": lambda item: item["status"].get("kubernetesVersions"),
+    "CAPABILITIES": lambda item: item["status"].get("capabilities"),
     "CREATED": lambda item: item["createdAt"],
 }
 TOKEN_COLUMNS = {
