@@ -1,4 +1,4 @@
-"""Helm and the schemas of Kubernetes, in the virtual environment of their own: a line of JSON in, a line of JSON out."""
+"""Helm and the schemas of Kubernetes, in an environment of their own: a line of JSON in, a line of JSON out."""
 
 import json
 import re

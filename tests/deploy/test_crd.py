@@ -133,7 +133,9 @@ def test_what_is_out_of_bounds_is_refused_where_it_is(helm: Helm, path: str, val
     assert problem.startswith(f"{path}: ")
 
 
-@pytest.mark.parametrize("name", ["a", "a1", "shop-42", "a-b-c", "1a", "-a", "a-", "a--b", "A", "", "é", "a" * 30, "a" * 31])
+@pytest.mark.parametrize(
+    "name", ["a", "a1", "shop-42", "a-b-c", "1a", "-a", "a-", "a--b", "A", "", "é", "a" * 30, "a" * 31]
+)
 def test_names_are_those_that_the_relay_takes(helm: Helm, name: str) -> None:
     assert (helm.violations(schema(), changed("spec.name", name)) == []) is valid_name(name)
 

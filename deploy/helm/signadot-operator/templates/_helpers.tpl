@@ -80,15 +80,26 @@ annotations:
 {{- uniq $ports | toJson -}}
 {{- end -}}
 
-{{/* What the schema cannot say. */}}
+{{/* What the schema cannot say, all at once; and what it would repeat although it may be secret. */}}
 {{- define "operator.check" -}}
+{{- $problems := list -}}
+{{- if not .Values.relay.address -}}
+{{- $problems = append $problems "relay.address: HOST:PORT of the relay is needed, as `signadot cluster add` prints it" -}}
+{{- end -}}
 {{- $ca := .Values.relay.ca -}}
 {{- if gt (len (compact (list $ca.pem $ca.secretName $ca.configMapName))) 1 -}}
-{{- fail "relay.ca: set one of pem, secretName and configMapName" -}}
+{{- $problems = append $problems "relay.ca: set one of pem, secretName and configMapName" -}}
+{{- end -}}
+{{- if not (regexMatch "^(sdt_[0-9A-Za-z]{36})?$" (.Values.agent.clusterToken | default "")) -}}
+{{- $problems = append $problems "agent.clusterToken: not a cluster token, sdt_ and 36 letters and digits; `signadot cluster token create` prints one" -}}
+{{- end -}}
+{{- if not (regexMatch "^(https?://[^\\s/]+/?)?$" (.Values.proxy.url | default "")) -}}
+{{- $problems = append $problems "proxy.url: must be http://[USER:PASSWORD@]HOST[:PORT], or https://" -}}
 {{- end -}}
 {{- if and .Values.proxy.url .Values.proxy.urlSecret.name -}}
-{{- fail "proxy: set url or urlSecret.name, not both" -}}
+{{- $problems = append $problems "proxy: set url or urlSecret.name, not both" -}}
 {{- end -}}
+{{- with $problems -}}{{- fail (join "; " .) -}}{{- end -}}
 {{- end -}}
 
 {{/* ipBlock peers of a list of networks; of none: everywhere but the addresses where clouds keep a node's credentials. */}}

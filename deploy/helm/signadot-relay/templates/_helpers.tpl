@@ -116,17 +116,36 @@ ca_file = "/run/secrets/signadot/github/ca.pem"
 {{- end }}
 {{ end -}}
 
-{{/* What the schema cannot say. */}}
+{{/* What the schema cannot say, all at once; and what it would repeat although it may be secret. */}}
 {{- define "relay.check" -}}
-{{- if and .Values.store.ca.secretName .Values.store.ca.configMapName -}}
-{{- fail "store.ca: set one of secretName and configMapName" -}}
+{{- $problems := list -}}
+{{- if not .Values.domain -}}
+{{- $problems = append $problems "domain: needed; the relay serves names below it" -}}
 {{- end -}}
-{{- if and (include "relay.hasDatabaseCa" .) (contains "sslrootcert=" .Values.store.url) -}}
-{{- fail "store: set ca, or sslrootcert in url, not both" -}}
+{{- if not .Values.tls.secretName -}}
+{{- $problems = append $problems "tls.secretName: needed; a Secret of type kubernetes.io/tls for *.preview.DOMAIN and the other names" -}}
+{{- end -}}
+{{- if not .Values.masterKey.secretName -}}
+{{- $problems = append $problems "masterKey.secretName: needed; a Secret with 32 random bytes in base64" -}}
+{{- end -}}
+{{- $url := .Values.store.url -}}
+{{- if not $url -}}
+{{- $problems = append $problems "store.url: needed; postgresql://USER@HOST[:PORT]/DATABASE" -}}
+{{- else if regexMatch "^postgresql://[^/@]*:[^/]*@" $url -}}
+{{- $problems = append $problems "store.url: must not have a password; that belongs into store.passwordSecret" -}}
+{{- else if not (regexMatch "^postgresql://[^:/@?#\\s]+@[^/@?#\\s]+/[^/?#\\s]+(\\?[^#\\s]*)?$" $url) -}}
+{{- $problems = append $problems "store.url: must be postgresql://USER@HOST[:PORT]/DATABASE[?sslmode=...]" -}}
+{{- end -}}
+{{- if and .Values.store.ca.secretName .Values.store.ca.configMapName -}}
+{{- $problems = append $problems "store.ca: set one of secretName and configMapName" -}}
+{{- end -}}
+{{- if and (include "relay.hasDatabaseCa" .) (contains "sslrootcert=" $url) -}}
+{{- $problems = append $problems "store: set ca, or sslrootcert in url, not both" -}}
 {{- end -}}
 {{- if eq (int .Values.service.port) (int .Values.metrics.port) -}}
-{{- fail "metrics.port: must differ from service.port; metrics are not for the outside" -}}
+{{- $problems = append $problems "metrics.port: must differ from service.port; metrics are not for the outside" -}}
 {{- end -}}
+{{- with $problems -}}{{- fail (join "; " .) -}}{{- end -}}
 {{- end -}}
 
 {{/* A Secret as a folder of files; arguments: name, secret, items (file -> key). Folders follow a change, single files do not. */}}
