@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,22 @@ def test_the_image_is_built_from_what_is_in_the_repository() -> None:
     assert ignored[0] == "*"
     assert {f"!{source.rstrip('/')}" for source in sources} <= set(ignored)
     assert "USER 65532:65532" in lines
+
+
+@over_charts
+def test_the_readme_has_a_row_with_the_default_of_every_value(chart: str) -> None:
+    schema = json.loads((CHARTS / chart / "values.schema.json").read_text())
+    rows = re.findall(r"^\| `(\S+)` \| `(.*?)` \| (.+) \|$", (CHARTS / chart / "README.md").read_text(), re.MULTILINE)
+    assert [(name, json.loads(default), text) for name, default, text in rows] == list(
+        leaves(schema, chart_file(chart, "values.yaml"), "")
+    )
+
+
+def leaves(schema: Document, values: Document, path: str) -> Iterator[tuple[str, Any, str]]:
+    """Values that have no further ones below: name, default, description. Free maps count as one."""
+    for name, below in schema["properties"].items():
+        default = values.get(name)
+        if "properties" in below and default != {}:
+            yield from leaves(below, default, f"{path}{name}.")
+        elif name != "global":
+            yield f"{path}{name}", default, below["description"]
