@@ -227,7 +227,7 @@ def test_the_readme_has_a_row_with_the_default_of_every_value(chart: str) -> Non
     )
 
 
-def leaves(schema: Document, values: Document, path: str) -> Iterator[tuple[str, Any, str]]:
+def leaves(schema: Document, values: Any, path: str) -> Iterator[tuple[str, Any, str]]:
     """Values that have no further ones below: name, default, description. Free maps count as one."""
     for name, below in schema["properties"].items():
         default = values.get(name)
