@@ -22,7 +22,7 @@ VISIT = Visit(
 
 
 def wrk_line(**changes: int) -> str:
-    values = {"requests": 328633, "duration": 2_100_000, "p50": 19, "p99": 310, "max": 4180, "failed": 0}
+    values = {"requests": 328633, "duration": 2_100_000, "p50": 19, "p99": 310, "p999": 2900, "max": 4180, "failed": 0}
     return WRK_OUTPUT + json.dumps(values | changes) + "\n"
 
 
@@ -30,13 +30,19 @@ def test_wrk_result_is_read_from_the_scripts_line() -> None:
     answers = parse_wrk(wrk_line())
     assert answers.requests == 328633
     assert answers.per_second == pytest.approx(156491.9, abs=0.1)
-    assert (answers.p50_microseconds, answers.p99_microseconds) == (19, 310)
+    assert (answers.p50_microseconds, answers.p99_microseconds, answers.p999_microseconds) == (19, 310, 2900)
 
 
 @pytest.mark.parametrize("changes", [{"failed": 1}, {"requests": 0}])
 def test_wrk_run_with_failures_is_no_figure(changes: dict[str, int]) -> None:
     with pytest.raises(BenchmarkError, match="failed"):
         parse_wrk(wrk_line(**changes))
+
+
+def test_few_failures_are_counted_where_they_may_be() -> None:
+    assert parse_wrk(wrk_line(failed=3286), may_fail=0.01).failed == 3286
+    with pytest.raises(BenchmarkError, match="3287 requests failed"):
+        parse_wrk(wrk_line(failed=3287), may_fail=0.01)
 
 
 def test_wrk_output_without_the_line_is_refused() -> None:
@@ -67,6 +73,11 @@ def test_curl_never_looks_the_name_up() -> None:
     for command in (download_command(VISIT), upload_command(VISIT, Path("bulk"))):
         assert command[command.index("--resolve") + 1] == "web--bench.preview.localhost:8443:127.0.0.1"
         assert command[command.index("--cacert") + 1] == "ca.pem"
+
+
+def test_curl_speaks_http_1_with_everybody() -> None:
+    assert "--http1.1" in download_command(VISIT)
+    assert "--http1.1" in upload_command(VISIT, Path("bulk"))
 
 
 def test_upload_does_not_wait_for_a_100() -> None:

@@ -15,6 +15,7 @@ from benchmarks.processes import Ground
 from benchmarks.rounds import Bench
 from benchmarks.scenarios import Idle, Options, Requests
 from benchmarks.target import Target, start_target
+from tests.benchmarks.silent import Silent
 
 BULK_BYTES = 3 << 20
 
@@ -75,7 +76,7 @@ def test_direct_path_leads_to_the_same_target(ground: Ground, target: Target) ->
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed (scripts/debian-packages bench)")
 def test_round_of_requests_gives_every_measure(peer: Peer, live: LivePeer, ground: Ground, target: Target) -> None:
     options = Options(rounds=1, seconds=1)
-    bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, say=lambda _: None)
+    bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, watch=Silent())
     result = bench.run(Requests(connections=2))
     assert not [remark for remark in result.remarks if "failed" in remark]
     figures = result.figures[live.name]
@@ -85,7 +86,7 @@ def test_round_of_requests_gives_every_measure(peer: Peer, live: LivePeer, groun
 
 def test_idle_tunnels_have_a_price(peer: Peer, live: LivePeer, ground: Ground, target: Target) -> None:
     options = Options(rounds=1, tunnels=50)
-    bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, say=lambda _: None)
+    bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, watch=Silent())
     result = bench.run(Idle())
     assert result.remarks == ()
     assert 0 < result.figures[live.name]["kib_per_tunnel"].median < 1000
