@@ -105,7 +105,8 @@ def _rounds(
     with watching(console, yardstick=YARDSTICK, notes=notes, total=total) as watch:
         bench = Bench(ground=ground, target=target, peers=peers, live=live, options=options, watch=watch)
         try:
-            results += (bench.run(scenario) for scenario in scenarios)
+            for scenario in scenarios:
+                results.append(bench.run(scenario))  # noqa: PERF401 - those before an interruption are kept
         except KeyboardInterrupt:
             console.print("ended; what was complete is kept")
             return live, results, False

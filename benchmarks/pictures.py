@@ -3,23 +3,30 @@
 They have no background, and every colour has enough contrast on white and on black.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
 
 from benchmarks.document import Document
 from benchmarks.result import Result
 from benchmarks.scenarios import Measure
 from benchmarks.summary import Figure
 
+Look = tuple[str, str]
+"""Colour and marker."""
+Looks = Mapping[str, Look]
+"""By peer."""
 TEXT = "#767676"
 """4.5:1 on white and on black, what small text needs (WCAG 2.2, 1.4.3)."""
 GRID = "#76767644"
 COLOURS = ("#2f7fd6", "#c8741a", "#7d7d7d", "#2b9457", "#9565d0", "#d2475a", "#16909c", "#9a6b3c")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+ALWAYS = ("relay", "nginx", "no relay")
+"""Look the same in every picture, whoever else is in it."""
 COLUMNS = 2
 PANEL_INCHES = 6.2
 ROW_INCHES = 0.21
@@ -39,6 +46,8 @@ SETTINGS = {
     "ytick.color": TEXT,
     "font.size": 9,
     "svg.hashsalt": "benchmarks",  # the same figures give the same file
+    "svg.fonttype": "none",  # text that can be searched and read aloud, at a fifth of the size of outlines
+    "font.family": ["sans-serif"],
 }
 
 
@@ -55,43 +64,37 @@ def draw(results: Sequence[Result], *, output: Path, document: Document) -> bool
     height = HEAD_INCHES + rows * (panel + FRAME_INCHES)
     with mpl.rc_context(SETTINGS):
         canvas = Canvas(figsize=(PANEL_INCHES * columns, height), layout="constrained")
+        looks = _looks(peers)
         panels = canvas.subplots(rows, columns, squeeze=False).flat
         for axes, measure in zip(panels, measures, strict=False):
-            (_draw_lines if lined else _draw_points)(axes, results, measure, peers=peers, document=document)
+            (_draw_lines if lined else _draw_points)(axes, results, measure, looks=looks, document=document)
         for axes in list(canvas.axes)[len(measures) :]:
             axes.set_visible(False)
-        _head(canvas, results, peers=peers, document=document)
+        _head(canvas, results, looks=looks, document=document)
         canvas.savefig(output, transparent=True, metadata={"Date": None} if output.suffix == ".svg" else None, dpi=110)
     return True
 
 
-def _head(canvas: Canvas, results: Sequence[Result], *, peers: Sequence[str], document: Document) -> None:
+def _head(canvas: Canvas, results: Sequence[Result], *, looks: Looks, document: Document) -> None:
     title = results[0].family if len(results) > 1 else results[0].title
     machine = document.machine
     where = f"{machine.get('cpu', '')}, {machine.get('cores', '')} cores; {document.taken_at}; {machine.get('commit')}"
     canvas.suptitle(f"{title}\n{where}", x=0.01, ha="left", fontsize=10)
-    handles = [_proxy(number) for number, _ in enumerate(peers)]
-    canvas.legend(handles, peers, loc="outside upper right", ncols=len(peers), frameon=False)
+    handles = [Line2D([], [], color=colour, marker=marker, linewidth=1.5) for colour, marker in looks.values()]
+    canvas.legend(handles, list(looks), loc="outside upper right", ncols=len(looks), frameon=False)
 
 
-def _proxy(number: int) -> mpl.lines.Line2D:
-    colour, marker = _look(number)
-    return mpl.lines.Line2D([], [], color=colour, marker=marker, linewidth=1.5)
-
-
-def _draw_points(
-    axes: Axes, results: Sequence[Result], measure: Measure, *, peers: Sequence[str], document: Document
-) -> None:
+def _draw_points(axes: Axes, results: Sequence[Result], measure: Measure, *, looks: Looks, document: Document) -> None:
     ticks, labels, row = [], [], 0
     for result in results:
         first = row
         factors = result.ratios(document.yardstick)
-        for number, peer in enumerate(peers):
+        for peer, look in looks.items():
             figure = result.figures.get(peer, {}).get(measure.key)
             bound = measure.key in result.load_bound.get(peer, ())
             if figure is None and not bound:
                 continue
-            _point(axes, figure, row=row, number=number, measure=measure, factor=factors.get(peer, {}).get(measure.key))
+            _point(axes, figure, row=row, look=look, measure=measure, factor=factors.get(peer, {}).get(measure.key))
             row += 1
         if row > first:
             ticks.append((first + row - 1) / 2)
@@ -108,8 +111,8 @@ def _draw_points(
     axes.set_xlim(low, high * 4 if axes.get_xscale() == "log" else high * 1.32)
 
 
-def _point(axes: Axes, figure: Figure | None, *, row: int, number: int, measure: Measure, factor: float | None) -> None:
-    colour, marker = _look(number)
+def _point(axes: Axes, figure: Figure | None, *, row: int, look: Look, measure: Measure, factor: float | None) -> None:
+    colour, marker = look
     if figure is None:
         axes.annotate(
             "load-bound", (0, row), xycoords=("axes fraction", "data"), xytext=(4, 0),
@@ -124,11 +127,9 @@ def _point(axes: Axes, figure: Figure | None, *, row: int, number: int, measure:
     )
 
 
-def _draw_lines(
-    axes: Axes, results: Sequence[Result], measure: Measure, *, peers: Sequence[str], document: Document
-) -> None:
+def _draw_lines(axes: Axes, results: Sequence[Result], measure: Measure, *, looks: Looks, document: Document) -> None:
     del document
-    for number, peer in enumerate(peers):
+    for peer, look in looks.items():
         points = [
             (float(result.variant), figure)
             for result in results
@@ -136,7 +137,7 @@ def _draw_lines(
         ]
         if not points:
             continue
-        colour, marker = _look(number)
+        colour, marker = look
         at = [x for x, _ in points]
         axes.fill_between(
             at, [figure.low for _, figure in points], [figure.high for _, figure in points], color=colour, alpha=0.2
@@ -158,6 +159,7 @@ def _scale(axes: Axes, figures: Sequence[Figure], side: str) -> None:
         axes.set(**{f"{side}lim": (0, high * 1.05 or 1)})
     axes.grid(visible=True, axis="both" if side == "y" else "x", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
+    (axes.xaxis if side == "x" else axes.yaxis).set_major_formatter("{x:,.10g}")
     for spine in ("top", "right"):
         axes.spines[spine].set_visible(False)
 
@@ -166,8 +168,10 @@ def _title(measure: Measure) -> str:
     return f"{measure.label} ({'more' if measure.more_is_better else 'less'} is better)"
 
 
-def _look(number: int) -> tuple[str, str]:
-    return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+def _looks(peers: Sequence[str]) -> Looks:
+    others = [peer for peer in peers if peer not in ALWAYS]
+    places = {peer: number for number, peer in enumerate([*ALWAYS, *others])}
+    return {peer: (COLOURS[places[peer] % len(COLOURS)], MARKERS[places[peer] % len(MARKERS)]) for peer in peers}
 
 
 def _measures(results: Sequence[Result]) -> list[Measure]:

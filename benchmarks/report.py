@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.result import Result
@@ -42,7 +43,7 @@ def table_of(result: Result, *, yardstick: str, notes: Mapping[str, str]) -> Tab
     """
     said = [f"{peer}: {notes[peer]}" for peer in result.figures if notes.get(peer)]
     table = Table(title=result.title, title_justify="left", caption="\n".join(said) or None, caption_justify="left")
-    table.add_column("median [low-high]")
+    table.add_column(escape("median [low-high]"))
     for peer in result.figures:
         table.add_column(peer if peer == yardstick else f"{peer} (x {yardstick})", justify="right")
     factors = result.ratios(yardstick)

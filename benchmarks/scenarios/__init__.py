@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from benchmarks.scenarios.base import SHARES, Measure, Options, Run, Scenario
 from benchmarks.scenarios.beside import Beside
 from benchmarks.scenarios.bulk import Bulk
+from benchmarks.scenarios.handshakes import Handshakes
 from benchmarks.scenarios.idle import Idle
 from benchmarks.scenarios.requests import SIZES, Requests, chosen_requests
 
@@ -12,6 +13,7 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
     "requests": tuple(chosen_requests(Options())),
     "bulk": (Bulk(direction="down"), Bulk(direction="up")),
     "beside": (Beside(),),
+    "handshakes": (Handshakes(kind="flood"), Handshakes(kind="full"), Handshakes(kind="resumed")),
     "idle": (Idle(),),
 }
 """What the command line calls them."""
@@ -29,6 +31,7 @@ __all__ = [
     "SIZES",
     "Beside",
     "Bulk",
+    "Handshakes",
     "Idle",
     "Measure",
     "Options",

@@ -36,8 +36,8 @@ class Requests(Scenario):
         self.answer = SIZES[size]
         # The core keeps the name it had before there were other sizes, so that results of all times compare.
         self.name = f"requests-{connections}" if size == "12B" else f"requests-{connections}-{size}"
-        self.variant = f"{size}, {connections} connections" if connections > 1 else f"{size}, 1 connection"
-        self.title = f"answers of {size} on kept-alive connections, TLS where the path has it: {connections}"
+        self.variant = f"{size}, {connections} {'connection' if connections == 1 else 'connections'}"
+        self.title = f"answers of {size}, connections kept alive: {connections}"
 
     def measure(self, run: Run) -> Mapping[str, float | None]:
         """One run of wrk; the handshakes of its connections are part of the cost."""

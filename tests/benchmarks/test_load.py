@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load import download_command, parse_curl, parse_wrk, upload_command, wrk_command
+from benchmarks.load import (
+    download_command,
+    h2load_command,
+    parse_curl,
+    parse_h2load,
+    parse_wrk,
+    upload_command,
+    wrk_command,
+)
 from benchmarks.processes import BenchmarkError
 from benchmarks.visit import Visit
 
@@ -55,6 +63,34 @@ def test_wrk_is_asked_for_the_visits_headers_and_url() -> None:
     assert command[-3:] == ["-H", "signadot-api-key: sdk_x", VISIT.url]
     assert command[command.index("--connections") + 1] == "32"
     assert command[command.index("--duration") + 1] == "5s"
+
+
+H2LOAD_OUTPUT = """
+finished in 724.06ms, 1381.11 req/s, 0B/s
+requests: 1000 total, 1000 started, 1000 done, 1000 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 1000 2xx, 0 3xx, 0 4xx, 0 5xx
+"""
+
+
+def test_h2load_opens_a_connection_for_each_request() -> None:
+    command = h2load_command(VISIT, requests=1000, connections=32)
+    assert "--h1" in command
+    assert "Connection: close" in command
+    assert "--connect-to=127.0.0.1:8443" in command
+    assert command[-1] == VISIT.url
+
+
+@pytest.mark.parametrize(("time", "seconds"), [("724.06ms", 0.72406), ("2.50s", 2.5), ("1.5m", 90), ("900us", 0.0009)])
+def test_h2load_result_is_read_from_its_text(time: str, seconds: float) -> None:
+    values = parse_h2load(H2LOAD_OUTPUT.replace("724.06ms", time), requests=1000)
+    assert values == {"connections": 1000, "seconds": pytest.approx(seconds)}
+
+
+def test_h2load_run_with_failures_is_no_figure() -> None:
+    with pytest.raises(BenchmarkError, match="1 of 1000 requests failed"):
+        parse_h2load(H2LOAD_OUTPUT.replace("1000 2xx", "999 2xx"), requests=1000)
+    with pytest.raises(BenchmarkError, match="no result"):
+        parse_h2load("unable to connect", requests=1)
 
 
 def test_curl_sums_both_directions_over_the_whole_time() -> None:
