@@ -47,7 +47,11 @@ def _add_peers(made: argparse.ArgumentParser) -> None:
         "its programs, is at PATH; repeatable",
     )
     made.add_argument(
-        "--python", type=Path, action="append", default=[], help="the relay under this interpreter as well; repeatable"
+        "--python",
+        type=Path,
+        action="append",
+        default=[],
+        help="the relay under this interpreter as well, in which this project is installed; repeatable",
     )
     made.add_argument("--workers", type=_positive, default=1, help="processes of the relay and of nginx (default: 1)")
 

@@ -38,6 +38,8 @@ HEAD_INCHES = 0.75
 """Title and legend of a picture."""
 WIDE = 30
 """From this ratio of highest to lowest on, an axis is logarithmic: otherwise the small ones are all alike."""
+NUMBER = "{x:,.10g}"
+"""How ticks are written: whole, and with commas."""
 SETTINGS = {
     "text.color": TEXT,
     "axes.labelcolor": TEXT,
@@ -146,6 +148,7 @@ def _draw_lines(axes: Axes, results: Sequence[Result], measure: Measure, *, look
     counted = [float(result.variant) for result in results]
     if min(counted) > 0 and max(counted) / min(counted) >= WIDE:
         axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(NUMBER)
     axes.set_xlabel(results[0].axis)
     axes.set_title(_title(measure), loc="left", fontsize=9, fontweight="bold")
     _scale(axes, _figures(results, measure), "y")
@@ -159,7 +162,7 @@ def _scale(axes: Axes, figures: Sequence[Figure], side: str) -> None:
         axes.set(**{f"{side}lim": (0, high * 1.05 or 1)})
     axes.grid(visible=True, axis="both" if side == "y" else "x", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
-    (axes.xaxis if side == "x" else axes.yaxis).set_major_formatter("{x:,.10g}")
+    (axes.xaxis if side == "x" else axes.yaxis).set_major_formatter(NUMBER)
     for spine in ("top", "right"):
         axes.spines[spine].set_visible(False)
 

@@ -29,8 +29,8 @@ class Relay(Peer):
         """The relay and its agent.
 
         Args:
-            python: The interpreter that runs both, which the peer is then named after; it must have what they need
-                installed. None: this one.
+            python: The interpreter that runs both, which the peer is then named after; this
+                project must be installed in it. None: this one.
             workers: How many processes serve.
 
         Raises:
@@ -45,24 +45,28 @@ class Relay(Peer):
             self._interpreter = _interpreter(self._python)
             self.name = f"{self.name}-{self._interpreter.split()[-1]}"
 
+    def serve_command(self, config: Path) -> list[str]:
+        """How the relay is started."""
+        # One worker is the default, and a relay of before there were workers does not know the option.
+        workers = ("--workers", str(self._workers)) if self._workers > 1 else ()
+        return [self._python, "-m", "relay", "serve", "--config", str(config), *workers]
+
     def start(self, ground: Ground, target: Target) -> LivePeer:
         """Makes the store, starts both programs and registers a workspace through the API."""
         state = ground.folder / self.name
         state.mkdir()
         port = free_port()
-        config = _configure(state, port)
+        config = configure(state, port)
         python = [self._python, "-m"]
-        # One worker is the default, and a relay of before there were workers does not know the option.
-        workers = ("--workers", str(self._workers)) if self._workers > 1 else ()
         made = run([*python, "relay", "init", "--config", str(config), "--org", ORG, "--json"])
         api_key = str(json.loads(made)["api_key"])
-        relay = ground.start(
-            "front", [*python, "relay", "serve", "--config", str(config), *workers], name=f"{self.name}-serve"
-        )
+        relay = ground.start("front", self.serve_command(config), name=f"{self.name}-serve")
         ground.wait_listening(port, name=f"{self.name}-serve")
-        token = _register(_Api(port, state / "ca.pem", api_key), target)
-        write_file(state / "cluster.token", token.encode(), mode=0o600)
-        agent = ground.start("back", [*python, "client", *_agent_arguments(state, port)], name=f"{self.name}-agent")
+        token = _register(Api(port, state / "ca.pem", api_key), target)
+        token_file = state / "cluster.token"
+        write_file(token_file, token.encode(), mode=0o600)
+        arguments = agent_arguments(port, token_file=token_file, ca_file=state / "ca.pem")
+        agent = ground.start("back", [*python, "client", *arguments], name=f"{self.name}-agent")
         roles = {"front": [relay], "back": [agent]}
         live = replace(
             _live(ground, self.name, state=state, port=port, api_key=api_key, roles=roles),
@@ -77,14 +81,17 @@ class Relay(Peer):
 
 def _interpreter(python: str) -> str:
     script = "import platform, client, relay.app; print(platform.python_implementation(), platform.python_version())"
+    if not Path(python).is_file():
+        raise BenchmarkError(f"there is no program {python}")
     try:
         return run([python, "-c", script]).strip()
-    except (BenchmarkError, OSError) as error:
-        reason = str(error).strip().splitlines()[-1]
+    except BenchmarkError as error:
+        reason = str(error).strip().splitlines()[-1].removeprefix(f"{python} ")
         raise BenchmarkError(f"{python} cannot run the relay: {reason}") from error
 
 
-def _configure(state: Path, port: int) -> Path:
+def configure(state: Path, port: int) -> Path:
+    """Writes certificates and relay.toml into `state`; gives the path of the latter."""
     authority = Authority.create()
     write_file(state / "ca.pem", authority.pem, mode=0o644)
     names = [HOSTS[name] for name in ("api", "app", "tunnel", "proxy")] + [f"*.{HOSTS['preview']}"]
@@ -99,14 +106,15 @@ def _configure(state: Path, port: int) -> Path:
     return config
 
 
-def _agent_arguments(state: Path, port: int) -> list[str]:
+def agent_arguments(port: int, *, token_file: Path, ca_file: Path) -> list[str]:
+    """The command line of an agent that dials `port` on this machine."""
     return [
-        *("run", "--relay", f"{HOSTS['tunnel']}:{port}", "--token-file", str(state / "cluster.token")),
-        *("--ca-file", str(state / "ca.pem"), "--allow-target", "127.0.0.1:*", "--health", "127.0.0.1:0"),
+        *("run", "--relay", f"{HOSTS['tunnel']}:{port}", "--token-file", str(token_file)),
+        *("--ca-file", str(ca_file), "--allow-target", "127.0.0.1:*", "--health", "127.0.0.1:0"),
     ]
 
 
-class _Api:
+class Api:
     """The REST API of a relay on this machine."""
 
     def __init__(self, port: int, ca_file: Path, api_key: str) -> None:
@@ -128,7 +136,7 @@ class _Api:
         return answer
 
 
-def _register(api: _Api, target: Target) -> str:
+def _register(api: Api, target: Target) -> str:
     """Makes cluster, token and workspace; gives the token."""
     api.call("PUT", f"/clusters/{CLUSTER}", {})
     token = api.call("POST", f"/clusters/{CLUSTER}/tokens", {})["token"]

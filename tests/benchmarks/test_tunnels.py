@@ -1,6 +1,8 @@
 """Configurations of other tunnels: what they promise in the tables is what is asked for."""
 
 import json
+import platform
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from benchmarks.options import parser, peers_of
-from benchmarks.peers import TUNNELS, Tunnel
+from benchmarks.peers import TUNNELS, Relay, Tunnel
 from benchmarks.peers.tunnel import PLAIN, Plan, Setting, find_programs, write_certificates
 from benchmarks.processes import BenchmarkError
 from benchmarks.target import Target
@@ -174,6 +176,32 @@ def test_peers_with_a_path_come_beside_the_others(programs: Path) -> None:
     assert names() == ["relay", "nginx", "no relay"]
     assert names(f"--peer=rathole={programs}") == ["relay", "nginx", "no relay", "rathole"]
     assert names("--peer=relay", f"--peer=bore={programs}/bore") == ["relay", "bore"]
+
+
+def test_workers_are_handed_to_the_relay() -> None:
+    (relay,) = peers_of(parser("").parse_args(["--peer=relay", "--workers=2"]))
+    assert isinstance(relay, Relay)
+    assert relay.serve_command(Path("relay.toml"))[1:] == [
+        *("-m", "relay", "serve", "--config", "relay.toml", "--workers", "2"),
+    ]
+
+
+def test_relay_under_another_interpreter_is_named_after_it(tmp_path: Path) -> None:
+    relay, *_ = peers_of(parser("").parse_args([f"--python={sys.executable}"]))
+    assert relay.name == f"relay-{platform.python_version()}"
+    assert isinstance(relay, Relay)
+    assert relay.serve_command(Path("relay.toml"))[0] == sys.executable
+
+
+def test_interpreter_that_cannot_run_the_relay_is_one_clear_line(programs: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho 'ModuleNotFoundError: no trio' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    with pytest.raises(BenchmarkError) as caught:
+        names(f"--python={broken}")
+    assert str(caught.value) == f"{broken} cannot run the relay: ended with 1: ModuleNotFoundError: no trio"
+    with pytest.raises(BenchmarkError, match="there is no program /nowhere"):
+        names("--python=/nowhere")
 
 
 @pytest.mark.parametrize(
