@@ -1,6 +1,7 @@
-"""The load generators: wrk for many small requests, curl for bulk."""
+"""The load generators: wrk for requests on kept-alive connections, h2load for new connections, curl for bulk."""
 
 import json
+import re
 import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from benchmarks.processes import LOOPBACK, BenchmarkError
 from benchmarks.visit import Visit
 
 SCRIPT = Path(__file__).with_name("wrk.lua")
+H2LOAD_FINISHED = re.compile(r"^finished in ([0-9.]+)(us|ms|s|m),", re.MULTILINE)
+H2LOAD_ANSWERED = re.compile(r"^status codes: ([0-9]+) 2xx", re.MULTILINE)
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+LOG_CHARACTERS = 500
 TIMED_OUT = 28
 """curl's exit code when --max-time ended a transfer."""
 
@@ -20,9 +25,13 @@ class Answers:
     """What wrk saw in one run; latencies are from request to whole answer, closed loop."""
 
     requests: int
+    """Answered, whatever the status."""
     seconds: float
     p50_microseconds: float
     p99_microseconds: float
+    p999_microseconds: float
+    failed: int = 0
+    """Connections, reads, writes and timeouts that failed, and answers with a status above 399."""
 
     @property
     def per_second(self) -> float:
@@ -51,20 +60,45 @@ def wrk_command(visit: Visit, *, connections: int, seconds: int) -> list[str]:
     ]
 
 
-def parse_wrk(output: str) -> Answers:
-    """Reads the line that wrk.lua prints. Raises BenchmarkError when requests failed: such a run is no figure."""
+def parse_wrk(output: str, *, may_fail: float = 0.0) -> Answers:
+    """Reads the line that wrk.lua prints.
+
+    Raises:
+        BenchmarkError: there is none, or a larger share of requests than `may_fail` failed: such a run is no figure.
+    """
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if not lines:
         raise BenchmarkError(f"wrk printed no result: {output.strip()}")
     values: dict[str, int] = json.loads(lines[-1])
-    if values["failed"] or not values["requests"]:
+    if not values["requests"] or values["failed"] > may_fail * values["requests"]:
         raise BenchmarkError(f"{values['failed']} requests failed beside {values['requests']} that wrk counted")
     return Answers(
         requests=values["requests"],
         seconds=values["duration"] / 1e6,
         p50_microseconds=float(values["p50"]),
         p99_microseconds=float(values["p99"]),
+        p999_microseconds=float(values["p999"]),
+        failed=values["failed"],
     )
+
+
+def h2load_command(visit: Visit, *, requests: int, connections: int) -> list[str]:
+    """HTTP/1.1, a new connection for each request, some of them at a time."""
+    return [
+        *("h2load", "--h1", "--threads", "1", "--requests", str(requests), "--clients", str(connections)),
+        *(f"--connect-to={LOOPBACK}:{visit.port}", "-H", "Connection: close", *visit.header_arguments, visit.url),
+    ]
+
+
+def parse_h2load(output: str, *, requests: int) -> dict[str, float]:
+    """`connections` and `seconds`. Raises BenchmarkError unless all requests were answered, with 2xx."""
+    finished = H2LOAD_FINISHED.search(output)
+    answered = H2LOAD_ANSWERED.search(output)
+    if finished is None or answered is None:
+        raise BenchmarkError(f"h2load printed no result: {output.strip()[-LOG_CHARACTERS:]}")
+    if int(answered[1]) != requests:
+        raise BenchmarkError(f"{requests - int(answered[1])} of {requests} requests failed")
+    return {"connections": requests, "seconds": float(finished[1]) * UNITS[finished[2]]}
 
 
 def download_command(visit: Visit, *, max_seconds: int | None = None) -> list[str]:
@@ -97,5 +131,6 @@ def _curl(visit: Visit) -> Sequence[str]:
     trust = () if visit.ca_file is None else ("--cacert", str(visit.ca_file))
     return [
         *("curl", "--silent", "--show-error", "--fail", "--output", "/dev/null", "--write-out", "%{json}"),
+        "--http1.1",  # some peers would offer HTTP/2, which is another thing to measure
         *("--resolve", f"{visit.host}:{visit.port}:{LOOPBACK}", *trust, *visit.header_arguments),
     ]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import trio
 
 
@@ -15,6 +16,7 @@ def facts() -> dict[str, str | int | float]:
     return {
         "cpu": cpu_model(Path("/proc/cpuinfo").read_text()),
         "cores": os.cpu_count() or 1,
+        "memory_mib": psutil.virtual_memory().total >> 20,
         "kernel": platform.release(),
         "load_average": os.getloadavg()[0],
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -22,6 +24,8 @@ def facts() -> dict[str, str | int | float]:
         "trio": trio.__version__,
         "nginx": _first_line("nginx", "-v").removeprefix("nginx version: "),
         "wrk": _first_line("wrk", "-v"),
+        "h2load": _first_line("h2load", "--version"),
+        "curl": _first_line("curl", "--version").partition(" (")[0],
         "commit": commit(),
     }
 

@@ -1,4 +1,4 @@
-"""nginx as a program under test: one worker, a folder of its own, and the settings a careful operator would give it."""
+"""nginx as a program under test, in a folder of its own, with the settings a careful operator would give it."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ MANY = 1_000_000_000
 """Keep-alive connections are never closed for the number of requests they carried."""
 
 _MAIN = """
-worker_processes 1;
+worker_processes {workers};
 daemon off;
 {user}
 pid {folder}/nginx.pid;
@@ -37,13 +37,13 @@ http {{
 """
 
 
-def start_nginx(ground: Ground, role: Role, *, name: str, port: int, http: str) -> int:
+def start_nginx(ground: Ground, role: Role, *, name: str, port: int, http: str, workers: int = 1) -> int:
     """Starts one with `http` inside its http block, waits until it listens on `port`, gives the master's process id."""
     folder = ground.folder / name
     folder.mkdir()
     user = "user root;" if os.geteuid() == 0 else ""  # the worker reads files in our private folder
     config = folder / "nginx.conf"
-    config.write_text(_MAIN.format(user=user, folder=folder, many=MANY, http=http))
+    config.write_text(_MAIN.format(user=user, folder=folder, many=MANY, http=http, workers=workers))
     pid = ground.start(role, ["nginx", "-e", str(folder / "error.log"), "-c", str(config)], name=name)
     ground.wait_listening(port, name=name)
     return pid

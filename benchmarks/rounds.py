@@ -1,26 +1,62 @@
 """Runs scenarios in rounds that alternate between peers."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from benchmarks.cpu import wait_quiet
 from benchmarks.peers import LivePeer, Peer
 from benchmarks.processes import BenchmarkError, Ground
+from benchmarks.result import Result
 from benchmarks.scenarios import Options, Run, Scenario
-from benchmarks.summary import Figure, by_measure
+from benchmarks.summary import by_measure
 from benchmarks.target import Target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What one scenario gave."""
+class Watch(Protocol):
+    """Whoever shows what goes on."""
 
-    scenario: Scenario
-    figures: Mapping[str, Mapping[str, Figure]]
-    """By peer, then by measure."""
-    remarks: tuple[str, ...]
-    """Each said once, whatever the number of rounds it was true in."""
+    def begin(self, scenario: Scenario, number: int, peer: str) -> None:
+        """A peer's round, counted from 0, begins."""
+
+    def end(self, result: Result, peer: str) -> None:
+        """It ended; `result` is all that is known of the scenario so far."""
+
+    def done(self, result: Result) -> None:
+        """All rounds of a scenario are over."""
+
+
+class Taken:
+    """The rounds of one scenario so far."""
+
+    def __init__(self, scenario: Scenario, names: Sequence[str]) -> None:
+        self._scenario = scenario
+        self._rounds: dict[str, list[Mapping[str, float | None]]] = {name: [] for name in names}
+        self._remarks: list[str] = []
+        self._load_bound: dict[str, set[str]] = {name: set() for name in names}
+
+    def add(self, run: Run, values: Mapping[str, float | None]) -> None:
+        """One round of one peer; what tells of the load generator is struck out."""
+        name = run.live.name
+        self._rounds[name].append({key: None if key in run.load_bound else value for key, value in values.items()})
+        self._remarks += run.remarks
+        self._load_bound[name] |= run.load_bound
+
+    def result(self) -> Result:
+        """What they give."""
+        scenario = self._scenario
+        return Result(
+            name=scenario.name,
+            title=scenario.title,
+            family=scenario.family,
+            variant=scenario.variant,
+            axis=scenario.axis,
+            measures=scenario.measures,
+            figures={name: by_measure(rounds) for name, rounds in self._rounds.items()},
+            remarks=tuple(without_repeats(self._remarks)),
+            load_bound={name: frozenset(keys) for name, keys in self._load_bound.items() if keys},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,26 +68,29 @@ class Bench:
     peers: Sequence[Peer]
     live: Sequence[LivePeer]
     options: Options
-    say: Callable[[str], None]
-    """Takes a line of progress."""
+    watch: Watch
+    """Is told of every step."""
 
     def run(self, scenario: Scenario) -> Result:
         """All rounds of a scenario."""
-        rounds: dict[str, list[Mapping[str, float | None]]] = {}
-        remarks: list[str] = []
-        names = [live.name for live in self.live if scenario.suits(live)]
+        names = self.names(scenario)
+        taken = Taken(scenario, names)
         if not scenario.fresh:
             self._warm_up(scenario, names)
         for number in range(self.options.rounds):
             for name in rotated(names, number):
-                self.say(f"{scenario.name}: round {number + 1} of {self.options.rounds}, {name}")
+                self.watch.begin(scenario, number, name)
                 with self._run(scenario, name) as run:
                     if self.options.patience_seconds:
                         wait_quiet(self.options.patience_seconds)
-                    rounds.setdefault(name, []).append(_measured(scenario, run))
-                    remarks += run.remarks
-        figures = {name: by_measure(rounds[name]) for name in names}
-        return Result(scenario=scenario, figures=figures, remarks=tuple(without_repeats(remarks)))
+                    taken.add(run, _measured(scenario, run))
+                self.watch.end(taken.result(), name)
+        self.watch.done(taken.result())
+        return taken.result()
+
+    def names(self, scenario: Scenario) -> list[str]:
+        """The peers that a scenario is for."""
+        return [live.name for live in self.live if scenario.suits(live)]
 
     def _warm_up(self, scenario: Scenario, names: Sequence[str]) -> None:
         for name in names:

@@ -25,6 +25,11 @@ class Figure:
         return cls(median=statistics.median(values), low=min(values), high=max(values), rounds=tuple(rounds))
 
     @property
+    def values(self) -> list[float]:
+        """Of the rounds that gave one."""
+        return [value for value in self.rounds if value is not None]
+
+    @property
     def spread(self) -> float:
         """Highest less lowest, as a share of the median."""
         return (self.high - self.low) / self.median if self.median else 0.0
@@ -32,9 +37,14 @@ class Figure:
 
 def ratio(figure: Figure, yardstick: Figure) -> float | None:
     """The median of the rounds' own ratios: what changes between rounds on a busy machine falls out of it."""
-    pairs = zip(figure.rounds, yardstick.rounds, strict=True)
-    ratios = [ours / theirs for ours, theirs in pairs if ours is not None and theirs]
-    return statistics.median(ratios) if ratios else None
+    found = ratios(figure, yardstick)
+    return statistics.median(found) if found else None
+
+
+def ratios(figure: Figure, yardstick: Figure) -> list[float]:
+    """Each round's own ratio, for the rounds that both have: one of them may be a round ahead in a run under way."""
+    pairs = zip(figure.rounds, yardstick.rounds, strict=False)
+    return [ours / theirs for ours, theirs in pairs if ours is not None and theirs]
 
 
 def by_measure(rounds: Sequence[Mapping[str, float | None]]) -> dict[str, Figure]:

@@ -1,4 +1,4 @@
-"""What all peers lead to: one nginx with a 12-byte answer and large files, and a sink for uploads."""
+"""What all peers lead to: one nginx with a 12-byte answer and files of zeros, and a sink for uploads."""
 
 import sys
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from benchmarks.processes import Ground, free_port
 
 ENDLESS_BYTES = 1 << 38
 """256 GiB, all holes: more than any run fetches."""
+FILES = {"medium": 10 << 10, "large": 1 << 20, "endless": ENDLESS_BYTES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,7 @@ class Target:
     """The running target."""
 
     port: int
-    """nginx: /small, /bulk, /endless."""
+    """nginx: what `benchmarks.visit.FETCHED` names."""
     sink_port: int
     """Takes a body on any path."""
     pids: tuple[int, ...]
@@ -37,7 +38,7 @@ def start_target(ground: Ground, *, bulk_bytes: int) -> Target:
     """Starts both programs."""
     files = ground.folder / "files"
     files.mkdir()
-    for name, size in (("bulk", bulk_bytes), ("endless", ENDLESS_BYTES)):
+    for name, size in {**FILES, "bulk": bulk_bytes}.items():
         with (files / name).open("wb") as file:
             file.truncate(size)
     port, sink_port = free_port(), free_port()

@@ -1,13 +1,15 @@
 """How a visitor reaches something through a peer: the URL, the headers, the certificate to trust."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-Resource = Literal["small", "bulk", "endless", "upload"]
-"""A 12-byte answer; a file of the size asked for; a file without end; something that takes a body."""
+Resource = Literal["small", "medium", "large", "bulk", "endless", "upload"]
+"""Answers of 12 bytes, 10 KiB and 1 MiB; a file of the size asked for; one without end; something that takes a body."""
+FETCHED: tuple[Resource, ...] = ("small", "medium", "large", "bulk", "endless")
+"""What a GET gives; each is the path it is under."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,23 @@ class Visit:
         return port
 
     @property
+    def secure(self) -> bool:
+        """Whether it goes over TLS."""
+        return urlsplit(self.url).scheme == "https"
+
+    @property
     def header_arguments(self) -> list[str]:
         """The headers as curl and wrk take them."""
         return [argument for name, value in self.headers for argument in ("-H", f"{name}: {value}")]
+
+
+def visits(
+    base: str,
+    *,
+    sink: str | None = None,
+    headers: Sequence[tuple[str, str]] = (),
+    ca_file: Path | None = None,
+) -> Mapping[Resource, Visit]:
+    """All resources below the URL `base`; uploads go below `sink` where that is another one."""
+    bases = {**dict.fromkeys(FETCHED, base), "upload": base if sink is None else sink}
+    return {name: Visit(url=f"{url}/{name}", headers=headers, ca_file=ca_file) for name, url in bases.items()}

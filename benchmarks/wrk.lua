@@ -7,8 +7,9 @@ end
 function done(summary, latency, requests)
    local errors = summary.errors
    io.write(string.format(
-      '{"requests": %d, "duration": %d, "p50": %d, "p99": %d, "max": %d, "failed": %d}\n',
-      summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency.max,
+      '{"requests": %d, "duration": %d, "p50": %d, "p99": %d, "p999": %d, "max": %d, "failed": %d}\n',
+      summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
+      latency.max,
       errors.connect + errors.read + errors.write + errors.status + errors.timeout
    ))
 end

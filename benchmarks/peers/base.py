@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from benchmarks.placement import Placement
 from benchmarks.processes import Ground
@@ -22,6 +21,10 @@ class LivePeer:
     """Process ids by role: `front` faces visitors, `back` faces the target."""
     placement: Placement
     """Where its processes, the target and the load run while it is measured."""
+    note: str = ""
+    """What a reader of its column must know: what it does less, or more, than the others."""
+    version: str = ""
+    """Of its program, where it is not one of this project's or of the machine's."""
     hold: Sequence[str] | None = None
     """A program that keeps `--count N` idle tunnels (or what comes nearest) open; None where there is no such thing."""
 
@@ -29,7 +32,7 @@ class LivePeer:
 class Peer(ABC):
     """One way from a visitor to the target."""
 
-    name: ClassVar[str]
+    name: str
     """Short; stands in tables and results."""
 
     @abstractmethod

@@ -1,30 +1,24 @@
 """No relay at all: the visitor talks plain HTTP to the target."""
 
 from dataclasses import replace
-from typing import ClassVar
 
 from benchmarks.peers.base import LivePeer, Peer
-from benchmarks.processes import Ground
+from benchmarks.processes import LOOPBACK, Ground
 from benchmarks.target import Target
-from benchmarks.visit import Visit
+from benchmarks.visit import visits
 
 
 class Direct(Peer):
     """The floor that every path adds to."""
 
-    name: ClassVar[str] = "no relay"
+    name = "no relay"
 
     def start(self, ground: Ground, target: Target) -> LivePeer:
         """Nothing to start; the target takes the core that a relay would have."""
-        base = f"http://127.0.0.1:{target.port}"
         return LivePeer(
             name=self.name,
-            visits={
-                "small": Visit(url=f"{base}/small"),
-                "bulk": Visit(url=f"{base}/bulk"),
-                "endless": Visit(url=f"{base}/endless"),
-                "upload": Visit(url=f"http://127.0.0.1:{target.sink_port}/upload"),
-            },
+            visits=visits(f"http://{LOOPBACK}:{target.port}", sink=f"http://{LOOPBACK}:{target.sink_port}"),
             roles={},
+            note="plain HTTP, no path between",
             placement=replace(ground.placement, target=ground.placement.front),
         )

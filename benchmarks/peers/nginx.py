@@ -3,13 +3,12 @@
 import secrets
 import sys
 from pathlib import Path
-from typing import ClassVar
 
 from benchmarks.nginx import FORWARDING, start_nginx, tls_listener, upstream
 from benchmarks.peers.base import LivePeer, Peer
 from benchmarks.processes import Ground, free_port
 from benchmarks.target import Target
-from benchmarks.visit import Visit
+from benchmarks.visit import visits
 from certs import Authority
 
 HOST = "front.localhost"
@@ -19,7 +18,11 @@ BACK = "back.localhost"
 class Nginx(Peer):
     """The same job in C: it checks the key, removes it, adds the headers, forwards over TLS, and logs as JSON."""
 
-    name: ClassVar[str] = "nginx"
+    name = "nginx"
+
+    def __init__(self, *, workers: int = 1) -> None:
+        """As many workers face visitors as the relay has; one faces the target."""
+        self._workers = workers
 
     def start(self, ground: Ground, target: Target) -> LivePeer:
         """Starts the one that faces the target, then the one that faces visitors."""
@@ -38,25 +41,14 @@ class Nginx(Peer):
             name="nginx-front",
             port=port,
             http=_front(folder, port=port, back_port=back_port, key=key, log=log),
+            workers=self._workers,
         )
-        visits = {
-            path: Visit(
-                url=f"https://{HOST}:{port}/{path}",
-                headers=(("signadot-api-key", key),),
-                ca_file=folder / "ca.pem",
-            )
-            for path in ("small", "bulk", "endless", "upload")
-        }
         return LivePeer(
             name=self.name,
-            visits={
-                "small": visits["small"],
-                "bulk": visits["bulk"],
-                "endless": visits["endless"],
-                "upload": visits["upload"],
-            },
+            visits=visits(f"https://{HOST}:{port}", headers=(("signadot-api-key", key),), ca_file=folder / "ca.pem"),
             roles={"front": [front], "back": [back]},
             placement=ground.placement,
+            note=f"API key, headers and access log on, workers: {self._workers}",
             hold=[
                 *(sys.executable, "-m", "benchmarks.hold", "--port", str(port), "--host", HOST),
                 *("--ca-file", str(folder / "ca.pem")),

@@ -1,15 +1,17 @@
 """This project: visitor TLS -> relay -> tunnel TLS -> agent -> target, each program a process of its own."""
 
 import json
+import platform
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from benchmarks.peers.base import LivePeer, Peer
-from benchmarks.peers.https import https_request
+from benchmarks.peers.https import answers, https_request
 from benchmarks.processes import BenchmarkError, Ground, free_port, run, wait_until
 from benchmarks.target import Target
-from benchmarks.visit import Visit
+from benchmarks.visit import Visit, visits
 from certs import Authority, write_file
 
 ORG = CLUSTER = WORKSPACE = "bench"
@@ -21,31 +23,75 @@ CONNECTIONS = 16384
 class Relay(Peer):
     """`signadot-relay serve` and `signadot-agent run`, set up as docs/operations.md says."""
 
-    name: ClassVar[str] = "relay"
+    name = "relay"
+
+    def __init__(self, *, python: Path | None = None, workers: int = 1) -> None:
+        """The relay and its agent.
+
+        Args:
+            python: The interpreter that runs both, which the peer is then named after; this
+                project must be installed in it. None: this one.
+            workers: How many processes serve.
+
+        Raises:
+            BenchmarkError: the interpreter cannot run them.
+        """
+        self._python = sys.executable
+        self._workers = workers
+        self._interpreter = f"{platform.python_implementation()} {platform.python_version()}"
+        if python is not None:
+            # Not resolved: a virtual environment is found by the path of its link.
+            self._python = str(python.absolute())
+            self._interpreter = _interpreter(self._python)
+            self.name = f"{self.name}-{self._interpreter.split()[-1]}"
+
+    def serve_command(self, config: Path) -> list[str]:
+        """How the relay is started."""
+        # One worker is the default, and a relay of before there were workers does not know the option.
+        workers = ("--workers", str(self._workers)) if self._workers > 1 else ()
+        return [self._python, "-m", "relay", "serve", "--config", str(config), *workers]
 
     def start(self, ground: Ground, target: Target) -> LivePeer:
         """Makes the store, starts both programs and registers a workspace through the API."""
-        state = ground.folder / "relay"
+        state = ground.folder / self.name
         state.mkdir()
         port = free_port()
-        config = _configure(state, port)
-        python = [sys.executable, "-m"]
+        config = configure(state, port)
+        python = [self._python, "-m"]
         made = run([*python, "relay", "init", "--config", str(config), "--org", ORG, "--json"])
         api_key = str(json.loads(made)["api_key"])
-        relay = ground.start("front", [*python, "relay", "serve", "--config", str(config)], name="relay-serve")
-        ground.wait_listening(port, name="relay-serve")
-        token = _register(_Api(port, state / "ca.pem", api_key), target)
-        write_file(state / "cluster.token", token.encode(), mode=0o600)
-        agent = ground.start("back", [*python, "client", *_agent_arguments(state, port)], name="agent")
+        relay = ground.start("front", self.serve_command(config), name=f"{self.name}-serve")
+        ground.wait_listening(port, name=f"{self.name}-serve")
+        token = _register(Api(port, state / "ca.pem", api_key), target)
+        token_file = state / "cluster.token"
+        write_file(token_file, token.encode(), mode=0o600)
+        arguments = agent_arguments(port, token_file=token_file, ca_file=state / "ca.pem")
+        agent = ground.start("back", [*python, "client", *arguments], name=f"{self.name}-agent")
         roles = {"front": [relay], "back": [agent]}
-        live = _live(ground, state=state, port=port, api_key=api_key, roles=roles)
-        if not wait_until(lambda: _answers(live.visits["small"])):
-            logs = f"{ground.log_tail('relay-serve')}\n{ground.log_tail('agent')}"
+        live = replace(
+            _live(ground, self.name, state=state, port=port, api_key=api_key, roles=roles),
+            version=self._interpreter,
+            note=f"API key, headers, access log and metrics on, workers: {self._workers}, {self._interpreter}",
+        )
+        if not wait_until(lambda: answers(live.visits["small"])):
+            logs = f"{ground.log_tail(f'{self.name}-serve')}\n{ground.log_tail(f'{self.name}-agent')}"
             raise BenchmarkError(f"the preview does not answer; relay and agent say:\n{logs}")
         return live
 
 
-def _configure(state: Path, port: int) -> Path:
+def _interpreter(python: str) -> str:
+    script = "import platform, client, relay.app; print(platform.python_implementation(), platform.python_version())"
+    if not Path(python).is_file():
+        raise BenchmarkError(f"there is no program {python}")
+    try:
+        return run([python, "-c", script]).strip()
+    except BenchmarkError as error:
+        reason = str(error).strip().splitlines()[-1].removeprefix(f"{python} ")
+        raise BenchmarkError(f"{python} cannot run the relay: {reason}") from error
+
+
+def configure(state: Path, port: int) -> Path:
+    """Writes certificates and relay.toml into `state`; gives the path of the latter."""
     authority = Authority.create()
     write_file(state / "ca.pem", authority.pem, mode=0o644)
     names = [HOSTS[name] for name in ("api", "app", "tunnel", "proxy")] + [f"*.{HOSTS['preview']}"]
@@ -60,14 +106,15 @@ def _configure(state: Path, port: int) -> Path:
     return config
 
 
-def _agent_arguments(state: Path, port: int) -> list[str]:
+def agent_arguments(port: int, *, token_file: Path, ca_file: Path) -> list[str]:
+    """The command line of an agent that dials `port` on this machine."""
     return [
-        *("run", "--relay", f"{HOSTS['tunnel']}:{port}", "--token-file", str(state / "cluster.token")),
-        *("--ca-file", str(state / "ca.pem"), "--allow-target", "127.0.0.1:*", "--health", "127.0.0.1:0"),
+        *("run", "--relay", f"{HOSTS['tunnel']}:{port}", "--token-file", str(token_file)),
+        *("--ca-file", str(ca_file), "--allow-target", "127.0.0.1:*", "--health", "127.0.0.1:0"),
     ]
 
 
-class _Api:
+class Api:
     """The REST API of a relay on this machine."""
 
     def __init__(self, port: int, ca_file: Path, api_key: str) -> None:
@@ -89,7 +136,7 @@ class _Api:
         return answer
 
 
-def _register(api: _Api, target: Target) -> str:
+def _register(api: Api, target: Target) -> str:
     """Makes cluster, token and workspace; gives the token."""
     api.call("PUT", f"/clusters/{CLUSTER}", {})
     token = api.call("POST", f"/clusters/{CLUSTER}/tokens", {})["token"]
@@ -101,22 +148,12 @@ def _register(api: _Api, target: Target) -> str:
     return str(token)
 
 
-def _live(ground: Ground, *, state: Path, port: int, api_key: str, roles: dict[str, list[int]]) -> LivePeer:
-    def visit(endpoint: str, path: str) -> Visit:
-        return Visit(
-            url=f"https://{endpoint}--{WORKSPACE}.{HOSTS['preview']}:{port}{path}",
-            headers=(("signadot-api-key", api_key),),
-            ca_file=state / "ca.pem",
-        )
+def _live(ground: Ground, name: str, *, state: Path, port: int, api_key: str, roles: dict[str, list[int]]) -> LivePeer:
+    web, sink = (f"https://{endpoint}--{WORKSPACE}.{HOSTS['preview']}:{port}" for endpoint in ("web", "sink"))
 
     return LivePeer(
-        name=Relay.name,
-        visits={
-            "small": visit("web", "/small"),
-            "bulk": visit("web", "/bulk"),
-            "endless": visit("web", "/endless"),
-            "upload": visit("sink", "/upload"),
-        },
+        name=name,
+        visits=visits(web, sink=sink, headers=(("signadot-api-key", api_key),), ca_file=state / "ca.pem"),
         roles=roles,
         placement=ground.placement,
         hold=[
@@ -124,10 +161,3 @@ def _live(ground: Ground, *, state: Path, port: int, api_key: str, roles: dict[s
             *("--ca-file", str(state / "ca.pem"), "--token-file", str(state / "cluster.token")),
         ],
     )
-
-
-def _answers(visit: Visit) -> bool:
-    try:
-        return https_request(visit)[0] == 200  # noqa: PLR2004 - HTTP status
-    except OSError:
-        return False

@@ -1,17 +1,42 @@
 """Scenarios: what is measured, one round at a time."""
 
-from benchmarks.scenarios.base import Measure, Options, Run, Scenario
+from collections.abc import Sequence
+
+from benchmarks.scenarios.base import SHARES, Measure, Options, Run, Scenario
 from benchmarks.scenarios.beside import Beside
 from benchmarks.scenarios.bulk import Bulk
+from benchmarks.scenarios.handshakes import Handshakes
 from benchmarks.scenarios.idle import Idle
-from benchmarks.scenarios.requests import Requests
+from benchmarks.scenarios.requests import SIZES, Requests, chosen_requests
 
 SCENARIOS: dict[str, tuple[Scenario, ...]] = {
-    "requests": (Requests(connections=1), Requests(connections=32)),
+    "requests": tuple(chosen_requests(Options())),
     "bulk": (Bulk(direction="down"), Bulk(direction="up")),
     "beside": (Beside(),),
+    "handshakes": (Handshakes(kind="flood"), Handshakes(kind="full"), Handshakes(kind="resumed")),
     "idle": (Idle(),),
 }
 """What the command line calls them."""
 
-__all__ = ["SCENARIOS", "Beside", "Bulk", "Idle", "Measure", "Options", "Requests", "Run", "Scenario"]
+
+def chosen_scenarios(names: Sequence[str], options: Options) -> list[Scenario]:
+    """The scenarios of these names, `requests` as the options want them. Raises KeyError for an unknown name."""
+    own: dict[str, Sequence[Scenario]] = {"requests": chosen_requests(options)}
+    return [scenario for name in names for scenario in own.get(name, SCENARIOS[name])]
+
+
+__all__ = [
+    "SCENARIOS",
+    "SHARES",
+    "SIZES",
+    "Beside",
+    "Bulk",
+    "Handshakes",
+    "Idle",
+    "Measure",
+    "Options",
+    "Requests",
+    "Run",
+    "Scenario",
+    "chosen_scenarios",
+]

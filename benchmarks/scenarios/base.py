@@ -33,6 +33,10 @@ class Options:
     seconds: int = 5
     """Length of a round of requests."""
     bulk_bytes: int = 1 << 30
+    connections: tuple[int, ...] = ()
+    """Of kept-alive requests; empty: the scenario's own choice."""
+    answers: tuple[str, ...] = ()
+    """Sizes of answers of the same, by name; empty: the scenario's own choice."""
     tunnels: int = 1000
     patience_seconds: float = 0.0
     """How long each round may wait for the machine to become quiet; 0: start at once."""
@@ -48,7 +52,9 @@ class Measure:
     """With its unit."""
     digits: int = 0
     compared: bool = True
-    """Whether its ratio to the yardstick means something."""
+    """Whether its ratio to the yardstick means something; such measures are drawn as well."""
+    more_is_better: bool = False
+    """Throughput; everything else is a cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +67,8 @@ class Run:
     options: Options
     remarks: list[str] = field(default_factory=list)
     """What a reader of the figures must know; scenarios add to it."""
+    load_bound: set[str] = field(default_factory=set)
+    """Keys of measures that tell of the load generator in this round, not of the peer: they get no value."""
 
     def remark(self, text: str) -> None:
         """Notes something about this peer."""
@@ -97,6 +105,12 @@ class Scenario(ABC):
     title: str
     """One line over the table."""
     measures: tuple[Measure, ...]
+    family: str = ""
+    """What it shares a picture with; empty: nothing."""
+    variant: str = ""
+    """What tells it from the others of its family: a word, or a number where there is an axis."""
+    axis: str = ""
+    """What the variants of the family count; empty where they are words."""
     fresh: ClassVar[bool] = False
     """Whether each round needs peers that have just started."""
 
@@ -139,18 +153,22 @@ def bottleneck(use: CpuUse, placement: Placement) -> Role | None:
     """
     for role in ROLES:
         sharing = placement.sharing(role)
-        if sum(use.share(other) for other in sharing) >= FULL:
+        if sum(use.share(other) for other in sharing) >= FULL * placement.capacity(role):
             busiest: Role = max(sharing, key=use.share)
             return "front" if "front" in sharing and use.share("front") > 0 else busiest
     return None
 
 
-def explain_limit(run: Run, use: CpuUse) -> bool:
-    """Remarks what held the throughput back; True when it was the load generator, so that there is no figure."""
+def explain_limit(run: Run, use: CpuUse, *keys: str) -> bool:
+    """Remarks what held the throughput back; True when it was the load generator.
+
+    The measures `keys` then get no value in this round, whatever the scenario returns for them.
+    """
     placement = run.live.placement
     limit = bottleneck(use, placement)
     if limit == "load":
-        run.remark(f"the load generator was the bottleneck ({use.share('load'):.0%} of its core), so no throughput")
+        run.remark(f"the load generator was the bottleneck ({use.share('load'):.0%} of its core), so no figure")
+        run.load_bound.update(keys)
         return True
     if limit is not None and limit != "front" and "front" in use.spent:
         names = ", ".join(f"{role} {use.share(role):.0%}" for role in placement.sharing(limit) if role in use.spent)

@@ -4,11 +4,12 @@ import time
 from collections.abc import Mapping
 
 from benchmarks.load import TIMED_OUT, download_command, parse_curl, parse_wrk, wrk_command
-from benchmarks.scenarios.base import SHARES, Measure, Run, Scenario, finish_load, shares
+from benchmarks.scenarios.base import SHARES, Measure, Run, Scenario, explain_limit, finish_load, shares
 
 CONNECTIONS = 4
 LEAD_SECONDS = 1.0
 """The download is at full speed by then: its window has grown."""
+BESIDE = ("p50_beside", "p99_beside", "p99_ratio", "requests_beside", "megabytes_per_second")
 
 
 class Beside(Scenario):
@@ -22,8 +23,8 @@ class Beside(Scenario):
         Measure(key="p99_alone", label="p99 alone, us"),
         Measure(key="p99_beside", label="p99 beside, us"),
         Measure(key="p99_ratio", label="p99 beside / alone", digits=2, compared=False),
-        Measure(key="requests_beside", label="requests/s beside"),
-        Measure(key="megabytes_per_second", label="download meanwhile, MB/s"),
+        Measure(key="requests_beside", label="requests/s beside", more_is_better=True),
+        Measure(key="megabytes_per_second", label="download meanwhile, MB/s", more_is_better=True),
         *SHARES,
     )
 
@@ -31,7 +32,9 @@ class Beside(Scenario):
         """Both halves, one after the other; shares are those of the second."""
         seconds = run.options.seconds
         command = wrk_command(run.live.visits["small"], connections=CONNECTIONS, seconds=seconds)
-        alone = parse_wrk(run.load(command, seconds=seconds))
+        output, use = run.metered(lambda: run.load(command, seconds=seconds))
+        alone = parse_wrk(output)
+        explain_limit(run, use, "p50_alone", "p99_alone", "p99_ratio")
         download = download_command(run.live.visits["endless"], max_seconds=seconds + round(2 * LEAD_SECONDS))
 
         def both() -> tuple[str, str]:
@@ -45,6 +48,7 @@ class Beside(Scenario):
                 process.wait()
 
         (answers, moved), use = run.metered(both)
+        explain_limit(run, use, *BESIDE)
         beside, transfer = parse_wrk(answers), parse_curl(moved)
         return {
             "p50_alone": alone.p50_microseconds,

@@ -22,7 +22,7 @@ class Bulk(Scenario):
     """curl fetches or posts a file of zeros: CPU time per GiB of each process, and throughput."""
 
     measures = (
-        Measure(key="megabytes_per_second", label="MB/s"),
+        Measure(key="megabytes_per_second", label="MB/s", more_is_better=True),
         Measure(key="front_seconds", label="CPU of the front, s/GiB", digits=2),
         Measure(key="back_seconds", label="CPU of the back, s/GiB", digits=2),
         *SHARES,
@@ -31,6 +31,7 @@ class Bulk(Scenario):
     def __init__(self, *, direction: Literal["down", "up"]) -> None:
         self.direction = direction
         self.name = f"bulk-{direction}"
+        self.family, self.variant = "bulk", direction
         self.title = f"one large body {direction}, one connection"
 
     def measure(self, run: Run) -> Mapping[str, float | None]:
@@ -46,13 +47,13 @@ class Bulk(Scenario):
         # Besides the file, an upload counts the few bytes of its answer.
         if not size <= transfer.size_bytes < size + 1024:
             raise BenchmarkError(f"{transfer.size_bytes} bytes came through instead of {size}")
-        void = explain_limit(run, use)
+        explain_limit(run, use, "megabytes_per_second")
 
         def per_gib(role: str) -> float | None:
             return use.spent[role] * GIB / size if role in use.spent else None
 
         return {
-            "megabytes_per_second": None if void else transfer.megabytes_per_second,
+            "megabytes_per_second": transfer.megabytes_per_second,
             "front_seconds": per_gib("front"),
             "back_seconds": per_gib("back"),
             **shares(use),

@@ -29,12 +29,14 @@ def use(**spent: float) -> CpuUse:
 
 
 def test_load_that_is_the_bottleneck_makes_the_throughput_void(run: Run) -> None:
-    assert explain_limit(run, use(front=0.5, back=0.2, target=0.1, load=0.68))
-    assert run.remarks == ["relay: the load generator was the bottleneck (68% of its core), so no throughput"]
+    assert explain_limit(run, use(front=0.5, back=0.2, target=0.1, load=0.68), "requests_per_second")
+    assert run.remarks == ["relay: the load generator was the bottleneck (68% of its core), so no figure"]
+    assert run.load_bound == {"requests_per_second"}
 
 
 def test_full_core_without_the_front_is_remarked(run: Run) -> None:
-    assert not explain_limit(run, use(front=0.6, back=0.55, target=0.1, load=0.3))
+    assert not explain_limit(run, use(front=0.6, back=0.55, target=0.1, load=0.3), "requests_per_second")
+    assert run.load_bound == set()
     assert run.remarks == [
         "relay: the core shared by back 55%, target 10%, load 30% was full first: the front could carry more"
     ]

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -11,10 +12,12 @@ from benchmarks.machine import environment
 from benchmarks.peers import Direct, LivePeer, Nginx, Peer, Relay
 from benchmarks.peers.https import https_request
 from benchmarks.placement import Placement
-from benchmarks.processes import Ground
+from benchmarks.processes import Ground, wait_until
 from benchmarks.rounds import Bench
-from benchmarks.scenarios import Idle, Options, Requests
+from benchmarks.scenarios import Handshakes, Idle, Options, Requests, Run
 from benchmarks.target import Target, start_target
+from benchmarks.visit import Resource
+from tests.benchmarks.silent import Silent
 
 BULK_BYTES = 3 << 20
 
@@ -66,6 +69,20 @@ def test_upload_is_answered_by_the_sink(live: LivePeer) -> None:
     assert https_request(live.visits["upload"], method="POST", body=bytes(BULK_BYTES)) == (200, b"hello world\n")
 
 
+@pytest.mark.parametrize(("resource", "size"), [("medium", 10 << 10), ("large", 1 << 20)])
+def test_larger_answers_come_through_whole(live: LivePeer, resource: Resource, size: int) -> None:
+    status, body = https_request(live.visits[resource])
+    assert (status, len(body)) == (200, size)
+
+
+def test_every_request_is_in_the_access_log(live: LivePeer, ground: Ground) -> None:
+    path = "/small" if live.name == "nginx" else '"path": "/small"'
+    log = ground.folder / "nginx-access.log" if live.name == "nginx" else ground.log("relay-serve")
+    before = log.read_text().count(path)
+    assert https_request(live.visits["small"])[0] == 200
+    assert wait_until(lambda: log.read_text().count(path) > before)
+
+
 def test_direct_path_leads_to_the_same_target(ground: Ground, target: Target) -> None:
     direct = Direct().start(ground, target)
     assert direct.visits["small"].port == target.port
@@ -75,7 +92,7 @@ def test_direct_path_leads_to_the_same_target(ground: Ground, target: Target) ->
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed (scripts/debian-packages bench)")
 def test_round_of_requests_gives_every_measure(peer: Peer, live: LivePeer, ground: Ground, target: Target) -> None:
     options = Options(rounds=1, seconds=1)
-    bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, say=lambda _: None)
+    bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, watch=Silent())
     result = bench.run(Requests(connections=2))
     assert not [remark for remark in result.remarks if "failed" in remark]
     figures = result.figures[live.name]
@@ -83,9 +100,21 @@ def test_round_of_requests_gives_every_measure(peer: Peer, live: LivePeer, groun
     assert figures["front_microseconds"].median > 0
 
 
+@pytest.mark.parametrize("kind", ["full", "resumed"])
+def test_handshakes_are_resumed_where_they_should_be(
+    live: LivePeer, ground: Ground, target: Target, kind: Literal["full", "resumed"]
+) -> None:
+    scenario = Handshakes(kind=kind)
+    assert scenario.suits(live)
+    values = scenario.measure(Run(live=live, target=target, ground=ground, options=Options(seconds=1)))
+    assert values["resumed"] == (100 if kind == "resumed" else 0)
+    assert (values["front_microseconds"] or 0) > 0
+
+
 def test_idle_tunnels_have_a_price(peer: Peer, live: LivePeer, ground: Ground, target: Target) -> None:
     options = Options(rounds=1, tunnels=50)
-    bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, say=lambda _: None)
+    bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, watch=Silent())
     result = bench.run(Idle())
-    assert result.remarks == ()
+    # That the client was the bottleneck while it opened is true on some machines, and no fault.
+    assert not [remark for remark in result.remarks if "failed" in remark]
     assert 0 < result.figures[live.name]["kib_per_tunnel"].median < 1000

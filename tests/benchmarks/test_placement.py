@@ -28,6 +28,27 @@ def test_one_core_carries_everything() -> None:
     assert Placement.on([4]) == Placement(front=4, back=4, target=4, load=4)
 
 
+def test_workers_of_the_front_have_cores_of_their_own() -> None:
+    placement = Placement.on([0, 1, 2, 3], fronts=2)
+    assert placement == Placement(front=0, more_fronts=(1,), back=2, target=3, load=3)
+    assert placement.cores("front") == {0, 1}
+    assert placement.sharing("front") == ("front",)
+    assert placement.capacity("front") == 2
+
+
+def test_workers_share_the_last_core_where_there_are_too_few() -> None:
+    placement = Placement.on([0, 1], fronts=2)
+    assert placement.cores("front") == {0, 1}
+    assert placement.cores("load") == {1}
+    assert placement.capacity("load") == 2
+
+
+def test_half_of_the_workers_cores_is_no_bottleneck() -> None:
+    placement = Placement.on([0, 1, 2, 3], fronts=2)
+    assert bottleneck(use(front=1.0, back=0.4, load=0.4), placement) is None
+    assert bottleneck(use(front=1.9, back=0.4, load=0.4), placement) == "front"
+
+
 def test_pinning_ends_with_the_block() -> None:
     before = os.sched_getaffinity(0)
     placement = Placement.here()

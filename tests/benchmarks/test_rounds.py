@@ -1,5 +1,3 @@
-import io
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -7,9 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from rich.console import Console
 
-from benchmarks import report
 from benchmarks.peers import LivePeer, Peer
 from benchmarks.placement import Placement
 from benchmarks.processes import BenchmarkError, Ground
@@ -18,13 +14,14 @@ from benchmarks.scenarios import Measure, Options, Run, Scenario
 from benchmarks.summary import Figure
 from benchmarks.target import Target
 from benchmarks.visit import Visit
+from tests.benchmarks.silent import Silent
 
 
 class Fake(Peer):
     """Starts nothing."""
 
     def __init__(self, name: str) -> None:
-        self.name = name  # type: ignore[misc]  # one class stands for several peers here
+        self.name = name
         self.starts = 0
 
     def start(self, ground: Ground, target: Target) -> LivePeer:
@@ -71,7 +68,7 @@ def bench(ground: Ground, *names: str, rounds: int) -> Bench:
     peers = [Fake(name) for name in names]
     live = [peer.start(ground, target) for peer in peers]
     options = Options(rounds=rounds)
-    return Bench(ground=ground, target=target, peers=peers, live=live, options=options, say=lambda _: None)
+    return Bench(ground=ground, target=target, peers=peers, live=live, options=options, watch=Silent())
 
 
 def test_rounds_alternate_and_each_peer_comes_first_in_turn(ground: Ground) -> None:
@@ -106,39 +103,26 @@ def test_remarks_that_differ_only_in_figures_are_said_once() -> None:
     ]
 
 
-def test_results_hold_every_round_and_the_ratio_to_the_yardstick(ground: Ground) -> None:
-    run = bench(ground, "relay", "nginx", rounds=3)
-    result = run.run(Scripted({"relay": [6, -1, 9], "nginx": [3, 3, 3]}))
-    text = report.as_json([result], machine={"cores": 2}, options=run.options, taken_at="2026-01-02T03:04:05Z")
-    document = json.loads(text)
-    (scenario,) = document["scenarios"]
-    assert scenario["figures"]["relay"]["a"]["rounds"] == [6, None, 9]
-    assert scenario["ratios"] == {"relay": {"a": 2.5}}
-    assert document["options"]["rounds"] == 3
-    assert document["machine"] == {"cores": 2}
+def test_watcher_is_told_of_every_step(ground: Ground) -> None:
+    watch = Silent()
+    run = replace(bench(ground, "relay", "nginx", rounds=1), watch=watch)
+    run.run(Scripted({"relay": [1], "nginx": [2]}))
+    assert watch.told == [
+        *("begin scripted 0 relay", "end scripted relay"),
+        *("begin scripted 0 nginx", "end scripted nginx"),
+        "done scripted",
+    ]
 
 
-def test_results_file_is_named_by_its_time(tmp_path: Path) -> None:
-    path = report.write("{}\n", folder=tmp_path / "results", taken_at="2026-01-02T03:04:05Z")
-    assert path.name == "20260102T030405Z.json"
-    assert path.read_text() == "{}\n"
+def test_value_that_tells_of_the_load_generator_is_struck_out(ground: Ground) -> None:
+    class LoadBound(Scripted):
+        def measure(self, run: Run) -> Mapping[str, float | None]:
+            values = super().measure(run)
+            if run.live.name == "relay":
+                run.load_bound.add("a")
+            return values
 
-
-def test_table_shows_median_extremes_and_ratio_and_leaves_empty_rows_out(ground: Ground) -> None:
-    run = bench(ground, "relay", "nginx", rounds=2)
-    result = run.run(Scripted({"relay": [6000, 8000], "nginx": [2000, 2000]}))
-    output = io.StringIO()
-    report.show([result], Console(file=output, width=160))
-    text = output.getvalue()
-    assert "7,000 [6,000-8,000]" in text
-    assert "3.50" in text
-    assert "relay: saw 6000" in text
-    assert "│ b" not in text
-
-
-def test_measures_that_are_not_compared_have_no_ratio(ground: Ground) -> None:
-    run = bench(ground, "relay", "nginx", rounds=1)
-    result = run.run(Scripted({"relay": [6], "nginx": [3]}))
-    figures = {peer: {"b": Figure(median=1, low=1, high=1, rounds=(1,))} for peer in ("relay", "nginx")}
-    text = report.as_json([replace(result, figures=figures)], machine={}, options=run.options, taken_at="")
-    assert json.loads(text)["scenarios"][0]["ratios"] == {"relay": {}}
+    result = bench(ground, "relay", "nginx", rounds=2).run(LoadBound({"relay": [1, 2], "nginx": [3, 4]}))
+    assert "a" not in result.figures["relay"]
+    assert result.figures["nginx"]["a"].median == 3.5
+    assert result.load_bound == {"relay": frozenset({"a"})}

@@ -40,6 +40,10 @@ def test_ratio_leaves_out_rounds_that_either_lacks() -> None:
     assert ratio(figure(1), figure(0)) is None
 
 
+def test_ratio_of_a_run_under_way_takes_the_rounds_that_both_have() -> None:
+    assert ratio(figure(4, 6, 8), figure(2, 3)) == 2
+
+
 def test_rounds_of_measures_become_measures_of_rounds() -> None:
     figures = by_measure([{"a": 1.0, "b": None}, {}, {"a": 3.0, "b": None}])
     assert set(figures) == {"a"}
