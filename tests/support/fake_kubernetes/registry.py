@@ -163,10 +163,15 @@ class Registry:
     def _own_metadata(self, kind: Kind, namespace: str, value: Object) -> Object:
         """Checks that the object is meant for this place; gives its metadata."""
         api_version, name = value.setdefault("apiVersion", kind.api_version), value.setdefault("kind", kind.name)
-        if api_version != kind.api_version:
+        if api_version != kind.api_version and kind.custom:
             raise bad_request(
                 f"the API version in the data ({api_version}) does not match the expected API version "
                 f"({kind.api_version})"
+            )
+        if api_version != kind.api_version:
+            raise bad_request(
+                f'{name} in version "{kind.version}" cannot be handled as a {kind.name}: '
+                f'no kind "{name}" is registered for version "{api_version}"'
             )
         if name != kind.name:
             raise bad_request(f"{name} in version {api_version} cannot be handled as a {kind.name}")
@@ -209,10 +214,14 @@ class Registry:
 
     def _require_preconditions(self, kind: Kind, before: Object, wanted: Object) -> None:
         known = before["metadata"]
-        for key, told in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        told = {"uid": ("UID", "deleted and then recreated"), "resourceVersion": ("ResourceVersion", "modified")}
+        for key, (field_name, what) in told.items():
             if key in wanted and wanted[key] != known[key]:
-                why = f"Precondition failed: {told} in precondition: {wanted[key]}, {told} in object meta: {known[key]}"
-                raise kind.conflict(known["name"], why)
+                why = (
+                    f"the {field_name} in the precondition ({wanted[key]}) does not match the {field_name} in record "
+                    f"({known[key]}). The object might have been {what}"
+                )
+                raise kind.conflict(known["name"], why, named=kind.qualified_name)
 
     def _merged(self, kind: Kind, before: Object, value: Object, subresource: str) -> Object:
         """The new object, made of what this path may write and of what it may not."""
