@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,7 +30,7 @@ def fake(tmp_path: Path) -> Iterator[FakeKubernetes]:
 
 @pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> Server:
-    found: Any = request.getfixturevalue("fake" if request.param == "fake" else "real_server")
+    found: Server = request.getfixturevalue("fake" if request.param == "fake" else "real_server")
     return found
 
 

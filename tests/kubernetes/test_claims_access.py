@@ -1,8 +1,6 @@
 """Claims about who may do what, held against the fake and against a real API server."""
 
-from tests.kubernetes.asking import REVIEWS, Api, config
-
-READ_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
+from tests.kubernetes.asking import READ_PODS, REVIEWS, Api, config
 
 
 def test_a_token_that_is_not_known_is_refused(api: Api) -> None:

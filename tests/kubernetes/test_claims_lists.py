@@ -1,5 +1,7 @@
 """Claims about lists and watches, held against the fake and against a real API server."""
 
+from typing import Any
+
 import pytest
 
 from tests.kubernetes.asking import Api, Events, config
@@ -84,7 +86,7 @@ def test_a_label_selector_chooses(api: Api, selector: str, wanted: list[str]) ->
     "query",
     [pytest.param({"label_selector": "a b c"}, id="label"), pytest.param({"field_selector": "spec.x=1"}, id="field")],
 )
-def test_a_selector_that_cannot_be_read_is_refused(api: Api, query: dict[str, str]) -> None:
+def test_a_selector_that_cannot_be_read_is_refused(api: Api, query: dict[str, Any]) -> None:
     assert api.ask("GET", f"{api.core}/configmaps", **query).status == 400
 
 
