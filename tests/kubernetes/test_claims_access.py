@@ -1,6 +1,6 @@
 """Claims about who may do what, held against the fake and against a real API server."""
 
-from tests.kubernetes.asking import READ_PODS, REVIEWS, Api, config
+from tests.kubernetes.asking import RBAC, READ_PODS, REVIEWS, Api, config
 
 
 def test_a_token_that_is_not_known_is_refused(api: Api) -> None:
@@ -51,6 +51,20 @@ def test_rights_everywhere_hold_in_every_namespace(api: Api) -> None:
     assert reader.ask("GET", "/api/v1/namespaces/default/pods").status == 200
     assert reader.ask("GET", "/api/v1/pods").status == 200
     assert reader.ask("DELETE", "/api/v1/namespaces/default/pods/p").status == 403
+
+
+def test_a_cluster_role_bound_in_a_namespace_holds_there_only(api: Api) -> None:
+    role = {"metadata": {"name": api.namespace}, "rules": [READ_PODS]}
+    api.create(f"{RBAC}/clusterroles", role)
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": api.namespace}
+    subject = {"kind": "ServiceAccount", "name": "reader", "namespace": api.namespace}
+    binding = {"metadata": {"name": "bound"}, "roleRef": reference, "subjects": [subject]}
+    api.create(f"{RBAC}/namespaces/{api.namespace}/rolebindings", binding)
+    reader = api.account("reader", [])
+    reader.wait_until_allowed(READ_PODS)
+    assert reader.ask("GET", f"{api.core}/pods").status == 200
+    assert reader.ask("GET", "/api/v1/namespaces/default/pods").status == 403
+    assert reader.ask("GET", "/api/v1/pods").status == 403
 
 
 def test_a_part_of_a_resource_needs_a_right_of_its_own(api: Api) -> None:
