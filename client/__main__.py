@@ -11,6 +11,7 @@ import trio
 
 from client import __version__
 from client.agent import run_agent
+from client.kubernetes.settings import KubernetesFlags
 from client.log import configure_log
 from client.settings import Flags, Settings, load_settings
 from client.token import WatchedToken
@@ -78,7 +79,42 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long open streams may go on after SIGTERM (SIGNADOT_DRAIN_SECONDS; 30)",
     )
+    _add_kubernetes(run.add_argument_group("Kubernetes", "what the relay may ask of the API server, and where that is"))
     return parser
+
+
+def _add_kubernetes(group: "argparse._ArgumentGroup") -> None:
+    switch = argparse.BooleanOptionalAction
+    group.add_argument(
+        "--kubernetes", metavar="auto|off", help="off: never contact the API server (SIGNADOT_KUBERNETES)"
+    )
+    group.add_argument(
+        "--pod-logs", action=switch, default=None, help="let the relay read the logs of pods (SIGNADOT_POD_LOGS)"
+    )
+    group.add_argument(
+        "--previews", action=switch, default=None, help="keep workspaces as objects in the cluster (SIGNADOT_PREVIEWS)"
+    )
+    group.add_argument(
+        "--allow-namespace",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a namespace that the relay may read; repeatable (SIGNADOT_ALLOW_NAMESPACES; default: all)",
+    )
+    group.add_argument("--kubernetes-api", metavar="URL", help="the API server (SIGNADOT_KUBERNETES_API; the pod's)")
+    group.add_argument(
+        "--kubernetes-token-file", metavar="FILE", help="bearer token (SIGNADOT_KUBERNETES_TOKEN_FILE; the pod's)"
+    )
+    group.add_argument(
+        "--kubernetes-ca-file",
+        metavar="FILE",
+        help="certificates to trust for the API server (SIGNADOT_KUBERNETES_CA_FILE; the pod's)",
+    )
+    group.add_argument(
+        "--kubernetes-namespace",
+        metavar="NAME",
+        help="the agent's own namespace (SIGNADOT_KUBERNETES_NAMESPACE; the pod's)",
+    )
 
 
 def _load(options: argparse.Namespace, environment: Mapping[str, str]) -> tuple[Settings, WatchedToken]:
@@ -91,6 +127,16 @@ def _load(options: argparse.Namespace, environment: Mapping[str, str]) -> tuple[
         health=options.health,
         cluster_domain=options.cluster_domain,
         drain_seconds=options.drain_seconds,
+        kubernetes=KubernetesFlags(
+            mode=options.kubernetes,
+            api=options.kubernetes_api,
+            token_file=options.kubernetes_token_file,
+            ca_file=options.kubernetes_ca_file,
+            namespace=options.kubernetes_namespace,
+            pod_logs=options.pod_logs,
+            previews=options.previews,
+            allow_namespaces=options.allow_namespace,
+        ),
     )
     settings = load_settings(flags, environment)
     return settings, WatchedToken(settings.token_file)

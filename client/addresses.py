@@ -56,9 +56,16 @@ def refusal(address: Address) -> str | None:
         # ISATAP (RFC 5214, 6.1) writes an IPv4 address after 0:5efe or 200:5efe in the interface id.
         if (int(address) >> 32) & 0xFDFFFFFF == 0x5EFE:  # noqa: PLR2004 - the constant of the RFC
             return "an ISATAP address"
-        if address in NAT64:
-            return _embedded_refusal(IPv4Address(int(address) & 0xFFFFFFFF))
+        if (embedded := behind_nat64(address)) is not None:
+            return _embedded_refusal(embedded)
     return next((what for network, what in REFUSED if address in network), None)
+
+
+def behind_nat64(address: Address) -> IPv4Address | None:
+    """The IPv4 address that an address behind NAT64 leads to; None for all others."""
+    if isinstance(address, IPv6Address) and address in NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
 
 
 def _embedded_refusal(address: IPv4Address) -> str | None:

@@ -10,6 +10,7 @@ import trio
 from client import __version__
 from client.backoff import Backoff
 from client.health import HealthServer, open_health_listeners
+from client.kubernetes.access import KubernetesAccess
 from client.link import Link
 from client.links import Links, Welcomed
 from client.login import RelayLogin
@@ -32,6 +33,12 @@ class Agent:
         self._settings = settings
         self._token = token
         self._token_changes = TokenChanges(token)
+        self._kubernetes: KubernetesAccess | None = None
+        if settings.kubernetes is not None:
+            self._kubernetes = KubernetesAccess(
+                settings.kubernetes, self.metrics, on_change=self._token_changes.announce
+            )
+            self.status.kubernetes = self._kubernetes.line
         self._stopping = trio.Event()
 
     def stop(self) -> None:
@@ -49,6 +56,8 @@ class Agent:
     async def _keep_links(self, login: RelayLogin) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._token_changes.watch)
+            if self._kubernetes is not None:
+                await nursery.start(self._kubernetes.watch)
 
             def make_link(address: Endpoint, welcomed: Welcomed) -> Link:
                 return Link(
@@ -68,7 +77,12 @@ class Agent:
             tunnels,
             dialler=RelayDialler(self._settings),
             token=self._token,
-            streams=StreamServer(Dialler(self._settings.policy), self.metrics),
+            streams=StreamServer(
+                Dialler(self._settings.policy),
+                self.metrics,
+                others={} if self._kubernetes is None else self._kubernetes.streams,
+            ),
+            kubernetes=self._kubernetes,
             metrics=self.metrics,
             # The host's name, which in Kubernetes is the pod's, for people; the rest so that no two are alike.
             instance_id=f"{socket.gethostname()[:100]}-{secrets.token_hex(8)}",
@@ -91,6 +105,7 @@ async def run_agent(settings: Settings, token: WatchedToken) -> None:
         transport=settings.transport,
         health=str(Endpoint(host=host, port=port)),
         allow_targets=[pattern.text for pattern in settings.policy.patterns],
+        kubernetes=settings.kubernetes is not None,
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(HealthServer(agent.status, agent.metrics).serve, listeners)

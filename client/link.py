@@ -86,7 +86,7 @@ class Link:
                 present = tunnel
                 ending = await _first_of(tunnel, changed)
                 if ending is None:
-                    log.info("the token changed, logging in anew", relay=self.status.address)
+                    log.info("the token or the cluster's version changed, logging in anew", relay=self.status.address)
                     self._retry.reset()
                 else:
                     await self._pause(ending, self._token_changes.event())

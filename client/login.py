@@ -3,6 +3,7 @@
 import trio
 
 from client import __version__
+from client.kubernetes.access import KubernetesAccess
 from client.link import LoginError
 from client.reconnect import Ending
 from client.relays import RelayDialError, RelayDialler
@@ -34,6 +35,7 @@ class RelayLogin:
         streams: StreamServer,
         metrics: Metrics,
         instance_id: str,
+        kubernetes: KubernetesAccess | None = None,
     ) -> None:
         self._nursery = nursery
         self._dialler = dialler
@@ -41,6 +43,7 @@ class RelayLogin:
         self._streams = streams
         self._metrics = metrics
         self._instance_id = instance_id
+        self._kubernetes = kubernetes
 
     async def __call__(self, address: Endpoint, status: LinkStatus) -> "LoggedIn":
         """See `client.link.Login`."""
@@ -81,7 +84,14 @@ class RelayLogin:
         return LoggedIn(tunnel, status, carrying)
 
     def _hello(self) -> Hello:
-        return Hello(agent_version=__version__, token=self._token.value, instance_id=self._instance_id)
+        kubernetes = self._kubernetes
+        return Hello(
+            agent_version=__version__,
+            token=self._token.value,
+            instance_id=self._instance_id,
+            capabilities=() if kubernetes is None else kubernetes.capabilities,
+            kubernetes=None if kubernetes is None else kubernetes.cluster,
+        )
 
     def _on_stream(self, stream: MuxStream) -> None:
         self._nursery.start_soon(self._streams.serve, stream)

@@ -8,7 +8,7 @@ differently the second time changes nothing.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from client.addresses import Address, is_loopback, parse_address, refusal
+from client.addresses import Address, behind_nat64, is_loopback, parse_address, refusal
 from client.patterns import MAX_PORT, TargetPattern, parse_name
 from relay.errors import RelayError
 
@@ -111,7 +111,7 @@ class DialPolicy:
         return allowed
 
     def _refusal(self, address: Address) -> str | None:
-        if address in self.api_server:
+        if address in self.api_server or behind_nat64(address) in self.api_server:
             return "the address of the Kubernetes API server"
         return refusal(address)
 

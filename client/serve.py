@@ -1,5 +1,9 @@
 """Serving one stream: dial its target within the policy, answer, and copy until both sides have finished."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
 import structlog
 import trio
 
@@ -13,7 +17,11 @@ MAX_DIALS = 128
 dead target must neither start a thread each nor keep out every other target for long."""
 
 KIND = "tcp"
-"""The only kind of stream that this agent serves."""
+"""Kind of the streams that are dialled for and copied."""
+
+ServeStream = Callable[[MuxStream], Awaitable[None]]
+"""Serves one stream to its end; never raises for what its peers do."""
+NO_OTHERS: Final[Mapping[str, ServeStream]] = MappingProxyType({})
 
 log = structlog.get_logger("agent")
 
@@ -21,14 +29,19 @@ log = structlog.get_logger("agent")
 class StreamServer:
     """Serves the streams of all tunnels of one agent."""
 
-    def __init__(self, dialler: Dialler, metrics: Metrics) -> None:
+    def __init__(self, dialler: Dialler, metrics: Metrics, *, others: Mapping[str, ServeStream] = NO_OTHERS) -> None:
+        """`others` serve streams of other kinds than `tcp`."""
         self._dialler = dialler
+        self._others = others
         self._metrics = metrics
         self._dials = trio.Semaphore(MAX_DIALS)
 
     async def serve(self, stream: MuxStream) -> None:
         """Serves one stream to its end; never raises for what the relay or the target does."""
         with self._metrics.streams_open.track_inprogress():
+            if stream.kind != KIND:
+                await self._serve_other(stream)
+                return
             try:
                 target = await self._dial(stream)
             except DialError as error:
@@ -44,11 +57,17 @@ class StreamServer:
             self._metrics.bytes.labels("to_target").inc(sent)
             self._metrics.bytes.labels("from_target").inc(received)
 
+    async def _serve_other(self, stream: MuxStream) -> None:
+        serve = self._others.get(stream.kind)
+        if serve is not None:
+            await serve(stream)
+            return
+        code, reason = ResetCode.NOT_ALLOWED, f"this agent does not serve streams of kind {stream.kind!r}"
+        self._metrics.dials.labels(code.name.lower()).inc()
+        log.info("stream refused", kind=stream.kind, reason=reason)
+        stream.reset(code, reason)
+
     async def _dial(self, stream: MuxStream) -> trio.abc.HalfCloseableStream:
-        if stream.kind != KIND:
-            raise DialError(
-                f"this agent does not serve streams of kind {stream.kind!r}", wire_code=ResetCode.NOT_ALLOWED
-            )
         with trio.move_on_after(DIAL_SECONDS) as waiting:
             await self._dials.acquire()
         if waiting.cancelled_caught:

@@ -2,11 +2,12 @@
 
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypedDict
 
 from client.addresses import Address, parse_address
+from client.kubernetes.settings import KubernetesFlags, KubernetesReader, KubernetesSettings
 from client.patterns import MAX_PORT, TargetPattern, parse_name
 from client.policy import API_SERVER_NAMES, CLUSTER_DOMAIN, DEFAULT_PATTERNS, DialPolicy
 from relay.errors import ConfigurationError
@@ -45,6 +46,7 @@ class Flags:
     health: str | None = None
     cluster_domain: str | None = None
     drain_seconds: str | None = None
+    kubernetes: KubernetesFlags = field(default_factory=KubernetesFlags)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,8 @@ class Settings:
     """How long open streams may go on after SIGTERM."""
     proxy_environment: Mapping[str, str]
     """HTTPS_PROXY, ALL_PROXY, NO_PROXY and their lower-case forms, as far as set."""
+    kubernetes: KubernetesSettings | None = None
+    """The cluster's API; None where there is none, or it is not to be used."""
 
 
 def load_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
@@ -79,7 +83,8 @@ def load_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
     relay = reader.relay(flags.relay)
     token_file = reader.file(flags.token_file, "--token-file", "SIGNADOT_TOKEN_FILE", required=True)
     ca_file = reader.ca_file(flags.ca_file)
-    policy = reader.policy(flags.allow_targets, flags.cluster_domain)
+    kubernetes = KubernetesReader(environment, reader.problems).read(flags.kubernetes)
+    policy = reader.policy(flags.allow_targets, flags.cluster_domain, kubernetes)
     transport = reader.transport(flags.transport)
     health = reader.endpoint(flags.health, "--health", "SIGNADOT_HEALTH", HEALTH_ADDRESS)
     drain_seconds = reader.drain_seconds(flags.drain_seconds)
@@ -95,6 +100,7 @@ def load_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
         health=health,
         drain_seconds=drain_seconds,
         proxy_environment=proxy_environment,
+        kubernetes=kubernetes,
     )
 
 
@@ -178,7 +184,9 @@ class _Reader:
             self.problems.append(f"--ca-file (SIGNADOT_CA_FILE): cannot read {path}: {error.strerror or error}")
         return path
 
-    def policy(self, flags: Sequence[str], cluster_domain: str | None) -> DialPolicy:
+    def policy(
+        self, flags: Sequence[str], cluster_domain: str | None, kubernetes: KubernetesSettings | None
+    ) -> DialPolicy:
         variable = self._environment.get("SIGNADOT_ALLOW_TARGETS", "")
         # Commas and white space both separate: values files and shells differ in which of them is easy to write.
         texts = list(flags) or variable.replace(",", " ").split() or list(DEFAULT_PATTERNS)
@@ -192,7 +200,9 @@ class _Reader:
         name = parse_name(domain)
         if name is None:
             self.problems.append(f"--cluster-domain (SIGNADOT_CLUSTER_DOMAIN) is {domain!r}: not a domain name")
-        return DialPolicy(patterns=tuple(patterns), cluster_domain=name or CLUSTER_DOMAIN, **self._api_server())
+        return DialPolicy(
+            patterns=tuple(patterns), cluster_domain=name or CLUSTER_DOMAIN, **self._api_server(kubernetes)
+        )
 
     def transport(self, flag: str | None) -> Transport | None:
         text = self._text(flag, "SIGNADOT_TRANSPORT") or "tls"
@@ -222,17 +232,17 @@ class _Reader:
                 self.problems.extend(error.problems)
         return found
 
-    def _api_server(self) -> _ApiServer:
+    def _api_server(self, kubernetes: KubernetesSettings | None) -> _ApiServer:
         # The kubelet sets this variable in every pod, to an address or, where the control plane is hosted, to a name;
         # outside a cluster there is no API server to keep away from.
         host = self._environment.get("KUBERNETES_SERVICE_HOST", "").strip("[]")
-        address, name = parse_address(host), parse_name(host)
-        if host and address is None and name is None:
+        if host and parse_address(host) is None and parse_name(host) is None:
             self.problems.append(f"KUBERNETES_SERVICE_HOST is {host!r}: neither an IP address nor a host name")
-        return {
-            "api_server": frozenset() if address is None else frozenset({address}),
-            "api_server_names": API_SERVER_NAMES if name is None else API_SERVER_NAMES | {name},
-        }
+        # Also where --kubernetes-api names it otherwise: each is a way to the same server.
+        hosts = [host, kubernetes.cluster.host if kubernetes is not None else ""]
+        addresses = {address for text in hosts if (address := parse_address(text)) is not None}
+        names = {name for text in hosts if (name := parse_name(text)) is not None}
+        return {"api_server": frozenset(addresses), "api_server_names": API_SERVER_NAMES | names}
 
     def _text(self, flag: str | None, variable: str) -> str | None:
         text = flag if flag is not None else self._environment.get(variable)

@@ -45,6 +45,8 @@ class AgentStatus:
     """After SIGTERM: no new streams are taken."""
     token_problem: Callable[[], str | None] = lambda: None
     """Why the token file as it is now is not used: one sentence, or None."""
+    kubernetes: Callable[[], str | None] = lambda: None
+    """How things stand with the API server: one line, or None without Kubernetes. Visitors do not depend on it."""
 
     @property
     def is_ready(self) -> bool:
@@ -57,6 +59,8 @@ class AgentStatus:
             yield "stopping: open streams finish, new ones are not taken"
         if (problem := self.token_problem()) is not None:
             yield problem
+        if (kubernetes := self.kubernetes()) is not None:
+            yield kubernetes
         yield from (link.line() for link in self.links.values())
 
 
@@ -78,6 +82,12 @@ class Metrics:
         )
         self.bytes = Counter(
             "signadot_agent_bytes", "Bytes copied between targets and the relay.", ["direction"], registry=self.registry
+        )
+        self.kubernetes_requests = Counter(
+            "signadot_agent_kubernetes_requests",
+            "Requests of the relay to the API server: ok, refused by the table, failed, or left by the relay.",
+            ["result"],
+            registry=self.registry,
         )
         info = Gauge("signadot_agent_info", "The running version.", ["version"], registry=self.registry)
         info.labels(version).set(1)

@@ -78,7 +78,7 @@ class WatchedToken:
 
 
 class TokenChanges:
-    """Tells the links when the token changed: each change sets the event that was current, and a new one takes over."""
+    """Tells the links when to log in anew: each change sets the event that was current, and a new one takes over."""
 
     def __init__(self, token: WatchedToken) -> None:
         self._token = token
@@ -93,5 +93,9 @@ class TokenChanges:
         while True:
             await trio.sleep(LOOK_SECONDS)
             if self._token.refresh():
-                self._event.set()
-                self._event = trio.Event()
+                self.announce()
+
+    def announce(self) -> None:
+        """What the next login says is other than what the last one said."""
+        self._event.set()
+        self._event = trio.Event()

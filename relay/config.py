@@ -1,5 +1,6 @@
 """Settings of a relay process: relay.toml, overridden by SIGNADOT_RELAY__SECTION__KEY, checked all at once."""
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -206,15 +207,24 @@ def check_files(settings: Settings) -> list[str]:
         except OSError as error:
             hint = " (`signadot-relay init` makes it)" if name == "keys.master" else ""
             problems.append(f"{name}: {path}: {error.strerror}{hint}")
-    # A mounted Kubernetes secret is readable by the group of the pod; the master key is for one user only.
     for name, path in _needed_files(settings):
-        forbidden = _FORBIDDEN_MODES.get(name, 0o007)
         try:
-            if path.stat().st_mode & forbidden:
+            if is_exposed(path.stat(), _FORBIDDEN_MODES.get(name, 0o007), reader=os.geteuid()):
                 problems.append(f"{name}: {path}: readable by others; chmod 600 it")
         except OSError:
             continue  # said above
     return problems
+
+
+def is_exposed(status: os.stat_result, forbidden: int = 0o077, *, reader: int) -> bool:
+    """Whether a file's mode has one of the `forbidden` bits; `reader` is the effective user id of the process.
+
+    Root's file may be readable by its group where the process is not root: it can read it no other way. So Kubernetes
+    mounts the files of a Secret (root, the pod's fsGroup, 0440).
+    """
+    if status.st_uid == 0 and reader != 0:
+        forbidden &= ~0o040
+    return bool(status.st_mode & forbidden)
 
 
 _FORBIDDEN_MODES = {"keys.master": 0o077, "tls.certificate": 0, "store.password_file": 0o077, "github.ca_file": 0}

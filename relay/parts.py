@@ -10,6 +10,7 @@ import trio
 from certs import TUNNEL_ALPN, ReloadingContext
 from relay import config, dashboard
 from relay.auth import PREVIEW_COOKIE
+from relay.cluster_access import ClusterAccess
 from relay.control import Services, make_api
 from relay.control.github import GithubClient, GithubService, Memberships, Urls
 from relay.errors import StoreUnavailableError
@@ -78,6 +79,7 @@ class Parts:
         )
         self.memberships: Memberships | None = None
         self._registry = Registry()
+        self.clusters = ClusterAccess(self._registry)
         database.subscribe(self._on_change)
         budget = ReceiveBudget(limits.receive_budget_bytes)
         self._acceptor = TunnelAcceptor(

@@ -1,5 +1,6 @@
 """First-time set-up, and opening what it made."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -103,7 +104,7 @@ def load_master_keys(path: Path) -> tuple[MasterKey, ...]:
     Raises ConfigurationError when it is missing, readable by others or malformed.
     """
     try:
-        if path.stat().st_mode & 0o077:
+        if config.is_exposed(path.stat(), reader=os.geteuid()):
             raise ConfigurationError(f"keys.master: {path}: readable by others; chmod 600 it")
         text = path.read_text(encoding="ascii")
     except OSError as error:

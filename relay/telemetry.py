@@ -27,25 +27,35 @@ MAX_PENDING_LINES = 64  # at more the log is written at once: rendering them tak
 class AccessRecord(NamedTuple):
     """One finished exchange. Times in seconds, sizes in bytes of body.
 
-    `host` and `path` are what the visitor asked for, without query (which may carry secrets) or CONNECT target; org,
-    cluster and workspace are opaque ids, because their names rest sealed in the database and more people read logs.
+    `path` is what the visitor asked for, without query (which may carry secrets) or CONNECT target.
     """
 
     at: float
     request_id: str
     peer: str
     method: str
-    host: str
     path: str
     status: int
     code: str
     received_bytes: int
     sent_bytes: int
     duration_seconds: float
-    org: str
-    cluster: str
-    workspace: str
-    credential: str
+    context: str
+    """Of `access_context`."""
+
+
+def access_context(
+    *, host: str = "", org: str = "", cluster: str = "", workspace: str = "", credential: str = ""
+) -> str:
+    """Members of an access log line that many exchanges share, made once for all of them.
+
+    `host` is what the visitor asked for; org, cluster, workspace and credential are opaque ids, because their names
+    rest sealed in the database and more people read logs.
+    """
+    return (
+        f'"host": {encode_basestring_ascii(host)}, "org": "{org}", "cluster": "{cluster}", '
+        f'"workspace": "{workspace}", "credential": "{credential}"'
+    )
 
 
 class Telemetry:
@@ -166,12 +176,12 @@ def _by_reason(name: str, text: str, counts: Counter[str]) -> CounterMetricFamil
 def _access_line(record: AccessRecord) -> str:
     """One line of JSON. Only what comes from outside needs escaping; the rest is numbers and ids of our own."""
     quote = encode_basestring_ascii
+    (at, request_id, peer, method, path, status, code, received_bytes, sent_bytes, duration_seconds, context) = record
     return (
-        f'{{"event": "access", "at": {record.at:.6f}, "request_id": "{record.request_id}", "peer": "{record.peer}", '
-        f'"method": {quote(record.method)}, "host": {quote(record.host)}, "path": {quote(record.path)}, '
-        f'"status": {record.status}, "code": "{record.code}", "received_bytes": {record.received_bytes}, '
-        f'"sent_bytes": {record.sent_bytes}, "duration_seconds": {record.duration_seconds:.6f}, "org": "{record.org}", '
-        f'"cluster": "{record.cluster}", "workspace": "{record.workspace}", "credential": "{record.credential}"}}\n'
+        f'{{"event": "access", "at": {at:.6f}, "request_id": "{request_id}", "peer": "{peer}", '
+        f'"method": {quote(method)}, "path": {quote(path)}, "status": {status}, "code": "{code}", '
+        f'"received_bytes": {received_bytes}, "sent_bytes": {sent_bytes}, '
+        f'"duration_seconds": {duration_seconds:.6f}, {context}}}\n'
     )
 
 

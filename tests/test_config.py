@@ -1,5 +1,6 @@
 """Every problem of a configuration is said at once, with the key's path."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,27 @@ def test_files_are_checked_for_presence_and_mode(tmp_path: Path) -> None:
     assert "tls.key: " in said
     assert "chmod 600" in said
     assert "`signadot-relay init` makes it" in said
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "reader", "exposed"),
+    [
+        (0o400, 7, 7, False),
+        (0o440, 7, 7, True),
+        (0o440, 0, 7, False),  # a mounted Secret, read by the pod's group
+        (0o640, 0, 7, False),
+        (0o460, 0, 7, True),
+        (0o444, 0, 7, True),
+        (0o440, 0, 0, True),  # root could have it to itself
+        (0o440, 8, 7, True),
+    ],
+    ids=lambda value: f"{value:o}" if isinstance(value, int) else None,
+)
+def test_only_roots_file_may_be_shared_with_the_group_of_another_user(
+    mode: int, owner: int, reader: int, *, exposed: bool
+) -> None:
+    status = os.stat_result((0o100000 | mode, 0, 0, 1, owner, 7, 0, 0, 0, 0))
+    assert config.is_exposed(status, reader=reader) is exposed
 
 
 @pytest.mark.parametrize("value", ["inf", "nan", "-inf", "1e300", "0", "-1"])

@@ -7,11 +7,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 GROUND = {"relay.mux", "relay.http1", "relay.routing", "relay.auth", "relay.errors"}
-SHELL = {"relay.transport", "relay.store", "relay.telemetry"}
+SHELL = {"relay.transport", "relay.store", "relay.telemetry", "relay.kubernetes"}
 SERVICES = {"relay.tunnels", "relay.ingress", "relay.control", "relay.dashboard"}
 ROOTS = {
     "relay.administration",
     "relay.app",
+    "relay.cluster_access",
     "relay.parts",
     "relay.upkeep",
     "relay.__main__",
@@ -89,7 +90,7 @@ def allowed(unit: str, other: str) -> bool:  # noqa: PLR0911 - one return per la
     if unit in SERVICES:
         return other in GROUND | SHELL
     if unit == "client":
-        return other in {"relay.errors", "relay.mux", "relay.transport"}
+        return other in {"relay.errors", "relay.mux", "relay.http1", "relay.transport", "relay.kubernetes"}
     if unit == "certs":
         return False
     return unit in ROOTS and not other.startswith("client")

@@ -5,13 +5,12 @@ from io import StringIO
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from relay.telemetry import MAX_PENDING_LINES, AccessRecord, Telemetry
+from relay.telemetry import MAX_PENDING_LINES, AccessRecord, Telemetry, access_context
 
 
 def record(status: int = 200, seconds: float = 0.004) -> AccessRecord:
-    return AccessRecord(
-        1.0, "r1", "192.0.2.7", "GET", "web--a.preview.test", "/", status, "", 3, 5, seconds, "o", "c", "w", "k"
-    )
+    context = access_context(host="web--a.preview.test", org="o", cluster="c", workspace="w", credential="k")
+    return AccessRecord(1.0, "r1", "192.0.2.7", "GET", "/", status, "", 3, 5, seconds, context)
 
 
 def samples(telemetry: Telemetry) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

@@ -1,5 +1,6 @@
 """`signadot cluster` and `signadot cluster token`."""
 
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,8 @@ COLUMNS = {
     "SINCE": lambda item: item["status"]["since"],
     "TUNNELS": lambda item: item["status"]["tunnels"],
     "AGENT": lambda item: item["status"]["agentVersions"],
+    "KUBERNETES": lambda item: item["status"].get("kubernetesVersions"),
+    "CAPABILITIES": lambda item: item["status"].get("capabilities"),
     "CREATED": lambda item: item["createdAt"],
 }
 TOKEN_COLUMNS = {
@@ -106,14 +109,25 @@ def delete_token(
 
 def install_lines(settings: Settings, secret: str) -> dict[str, Any]:
     """The commands that bring an agent into a cluster, each ready to be pasted."""
+    helm = (
+        f"helm upgrade --install signadot-operator {CHART} --namespace {NAMESPACE} --create-namespace"
+        f" --set relay.address={settings.tunnel}"
+    )
+    agent = f"signadot-agent run --relay {settings.tunnel} --token-file TOKEN_FILE"
+    if settings.ca_file is not None:
+        # A relay whose certificate only this authority vouches for: the agent must be told of it as well.
+        path = shlex.quote(str(settings.ca_file))
+        helm += f" --set-file relay.ca.pem={path}"
+        agent += f" --ca-file {path}"
     return {
-        "helm": f"helm upgrade --install signadot-operator {CHART} --namespace {NAMESPACE} --create-namespace"
-        f" --set relay.address={settings.tunnel} --set-string token={secret}",
+        "helm": f"{helm} --set-string agent.clusterToken={secret}",
+        # The chart finds a Secret of this name and key by itself.
         "kubectl": [
             f"kubectl create namespace {NAMESPACE}",
             f"kubectl create secret generic {SECRET} --namespace {NAMESPACE} --from-literal=token={secret}",
+            helm,
         ],
-        "agent": f"signadot-agent run --relay {settings.tunnel} --token-file TOKEN_FILE",
+        "agent": agent,
     }
 
 

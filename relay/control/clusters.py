@@ -66,5 +66,7 @@ def _answer(services: Services, cluster: Cluster) -> ClusterAnswer:
             tunnels=status.tunnels,
             since=optional_timestamp(status.since),
             agent_versions=sorted(status.agent_versions),
+            kubernetes_versions=sorted(status.kubernetes_versions),
+            capabilities=sorted(status.capabilities),
         ),
     )

@@ -42,6 +42,14 @@ class ClusterStatus(Protocol):
     def agent_versions(self) -> tuple[str, ...]:
         """The different versions of the connected agents."""
 
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What the connected agents can do."""
+
+    @property
+    def kubernetes_versions(self) -> tuple[str, ...]:
+        """The versions of Kubernetes that they report."""
+
 
 class PreviewUrl(Protocol):
     """Prints where a preview is visited."""

@@ -3,7 +3,13 @@
 from relay.http1.answers import error_answer, response_head, wants_html
 from relay.http1.body import BodyReader, BodyWriter, visitor_framing
 from relay.http1.cookies import read_own_cookie
-from relay.http1.forward import forward_request_head, forward_response_head
+from relay.http1.forward import (
+    forward_request_head,
+    forward_response_head,
+    request_rest,
+    request_start,
+    response_parts,
+)
 from relay.http1.framing import CHUNKED, NO_BODY, UNTIL_CLOSE, Framing, FramingKind
 from relay.http1.limits import HeadLimits
 from relay.http1.look import STYLE, STYLE_SOURCE
@@ -36,7 +42,10 @@ __all__ = [
     "read_own_cookie",
     "read_request_head",
     "read_response_head",
+    "request_rest",
+    "request_start",
     "response_head",
+    "response_parts",
     "visitor_framing",
     "wants_html",
 ]

@@ -13,6 +13,7 @@ from relay.http1.response import ResponseHead
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _NOT_FROM_VISITORS = HOP_BY_HOP | _FRAMING | OURS | MERGED | {b"host", b"expect"}
 _NOT_FROM_TARGETS = HOP_BY_HOP | _FRAMING | {b"x-request-id"}
+CRLF = b"\r\n"
 _SWITCH = b"connection: upgrade\r\nupgrade: websocket\r\n"
 
 
@@ -29,6 +30,16 @@ def forward_request_head(
     names (lower case) whose inbound copies are removed. What `relay.http1.names` lists as ours never passes; baggage
     and tracestate pass through `merge_routing_headers` only, whose lines belong into `set_headers`.
     """
+    return request_start(head, host) + request_rest(head, set_headers=set_headers, drop_names=drop_names)
+
+
+def request_start(head: RequestHead, host: bytes) -> bytes:
+    """The first two lines of `forward_request_head`."""
+    return b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (head.method, head.target, host)
+
+
+def request_rest(head: RequestHead, *, set_headers: bytes = b"", drop_names: Collection[bytes] = NO_NAMES) -> bytes:
+    """The lines after `request_start`, with the empty one; they depend on the head's `section` alone."""
     headers = head.headers
     if b"cookie" in head.fields:
         headers = strip_own_cookies(headers)
@@ -42,11 +53,7 @@ def forward_request_head(
             if name not in dropped and not name.startswith(OUR_PREFIXES)
         ]
     )
-    target = head.target
-    return (
-        head.method + b" " + target + b" HTTP/1.1\r\nhost: " + host + b"\r\n"
-        + lines + set_headers + _framing_line(head.framing) + _request_extras(head) + b"\r\n"
-    )  # fmt: skip
+    return lines + set_headers + _framing_line(head.framing) + _request_extras(head) + CRLF
 
 
 def _request_extras(head: RequestHead) -> bytes:
@@ -84,6 +91,15 @@ def forward_response_head(
     """
     if head.is_informational and request.version < (1, 1):
         return b""
+    before, after = response_parts(head, request=request, keep_alive=keep_alive)
+    return before + set_headers + after
+
+
+def response_parts(head: ResponseHead, *, request: RequestHead, keep_alive: bool) -> tuple[bytes, bytes]:
+    """What stands before and after the lines that are added to a response head.
+
+    Of the request only its version and host count.
+    """
     dropped = _NOT_FROM_TARGETS
     if head.connection_names:
         dropped = dropped.union(head.connection_names)
@@ -92,7 +108,7 @@ def forward_response_head(
         headers = _allowed_cookies(headers, request.host)
     lines = b"".join([name + b": " + value + b"\r\n" for name, value in headers if name not in dropped])
     ending = _response_framing(head, request) + _response_connection(head, request, keep_alive=keep_alive)
-    return b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason) + lines + set_headers + ending + b"\r\n"
+    return b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason) + lines, ending + CRLF
 
 
 def _allowed_cookies(headers: Headers, host: str) -> Headers:

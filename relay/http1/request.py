@@ -80,6 +80,8 @@ class RequestHead(NamedTuple):
     """The first value of each header; not to be changed."""
     raw: bytes
     """The head as it was received, with its empty line."""
+    section: bytes
+    """The part of `raw` after the request line."""
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of a header; `name` in lower case."""
@@ -111,11 +113,16 @@ class RequestHead(NamedTuple):
         return f"<RequestHead {self.method.decode()} {self.host} {path}>"
 
 
-def read_request_head(buffer: bytearray, limits: HeadLimits = DEFAULT_LIMITS) -> tuple[RequestHead, int] | None:
+def read_request_head(
+    buffer: bytes | bytearray, limits: HeadLimits = DEFAULT_LIMITS, *, earlier: RequestHead | None = None
+) -> tuple[RequestHead, int] | None:
     """Reads the head at the beginning of `buffer`, which it leaves as it is.
 
     Gives the head and how many bytes it takes, or None while it is incomplete. One empty line before it is skipped
     (RFC 9112 2.2). Raises BadRequestError as soon as the bytes cannot become an acceptable head, limits included.
+
+    `earlier` is a head that was read with the same limits: clients mostly repeat their header lines to the byte, and
+    then its values are taken over (`fields` is the same object) instead of being read again.
     """
     end = buffer.find(b"\r\n\r\n") + 4
     if end <= 3:  # noqa: PLR2004 - find gave -1
@@ -124,7 +131,7 @@ def read_request_head(buffer: bytearray, limits: HeadLimits = DEFAULT_LIMITS) ->
         return None
     if end > limits.head_bytes:
         raise _too_large(limits)
-    raw = bytes(buffer[:end])
+    raw = bytes(buffer) if end == len(buffer) else bytes(buffer[:end])
     skipped = 0
     line = REQUEST_LINE.match(raw)
     if line is None:
@@ -136,7 +143,22 @@ def read_request_head(buffer: bytearray, limits: HeadLimits = DEFAULT_LIMITS) ->
             _refuse_request_line(raw.partition(b"\r\n")[0])
     if line.end() > limits.request_line_bytes:
         raise _line_too_long(limits)
+    section = raw[line.end() :]
+    if earlier is not None and section == earlier.section:
+        head = _reread(raw, line, earlier)
+        if head is not None:
+            return head, len(raw) + skipped
     return _read(raw, line, limits), len(raw) + skipped
+
+
+def _reread(raw: bytes, line: re.Match[bytes], earlier: RequestHead) -> RequestHead | None:
+    """The head whose header section is that of `earlier`; None where its request line may give it another meaning."""
+    method, target, minor = line.groups()
+    if method != earlier.method or minor != b"%d" % earlier.version[1]:
+        return None
+    if earlier.form is not Form.ORIGIN or target[0] != SLASH:
+        return None
+    return RequestHead(method, target, *earlier[2:-2], raw, earlier.section)
 
 
 def _read(raw: bytes, line: re.Match[bytes], limits: HeadLimits) -> RequestHead:
@@ -162,12 +184,12 @@ def _read(raw: bytes, line: re.Match[bytes], limits: HeadLimits) -> RequestHead:
         framing = _read_framing(by_name, method, recent=recent)
     connection = by_name.get(b"connection")
     keep_alive, names, upgrade = recent, NO_NAMES, None
-    if connection is not None and connection != b"keep-alive":
+    if connection == b"keep-alive" and len(by_name) == len(headers):  # no second Connection line says more
+        keep_alive = True
+    elif connection is not None:
         keep_alive, names, upgrade = _read_connection(headers, method, recent=recent)
         if upgrade is not None and framing.kind is not FramingKind.NONE:
             raise BadRequestError("A WebSocket handshake has a body.", reason="upgrade_with_body")
-    elif connection is not None:
-        keep_alive = True
     return RequestHead(
         method,
         target,
@@ -183,6 +205,7 @@ def _read(raw: bytes, line: re.Match[bytes], limits: HeadLimits) -> RequestHead:
         names,
         by_name,
         raw,
+        raw[line.end() :],
     )
 
 

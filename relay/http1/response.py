@@ -46,6 +46,8 @@ class ResponseHead(NamedTuple):
     connection_names: frozenset[bytes]
     fields: dict[bytes, bytes]
     """The first value of each header; not to be changed."""
+    raw: bytes
+    """The head as it was received, with its empty line; empty where the request gave it a special meaning."""
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of a header; `name` in lower case."""
@@ -53,16 +55,19 @@ class ResponseHead(NamedTuple):
 
 
 def read_response_head(
-    buffer: bytearray,
+    buffer: bytes | bytearray,
     *,
     request_method: bytes,
     upgrade: bytes | None = b"websocket",
     limits: HeadLimits = DEFAULT_LIMITS,
+    earlier: ResponseHead | None = None,
 ) -> tuple[ResponseHead, int] | None:
     """Reads the head at the beginning of `buffer`, which it leaves as it is.
 
     `upgrade` is the protocol to which a 101 may switch, None where the request asked for none.
     Gives the head and how many bytes it takes, or None while it is incomplete. Raises BadResponseError.
+
+    `earlier` is a head that was read with the same limits: it is given itself where the same bytes came again.
     """
     end = buffer.find(b"\r\n\r\n") + 4
     if end <= 3:  # noqa: PLR2004 - find gave -1
@@ -71,7 +76,9 @@ def read_response_head(
         return None
     if end > limits.head_bytes:
         raise _too_large(limits)
-    raw = bytes(buffer[:end])
+    raw = bytes(buffer) if end == len(buffer) else bytes(buffer[:end])
+    if earlier is not None and raw == earlier.raw and request_method != b"HEAD":
+        return earlier, end
     line = STATUS_LINE.match(raw)
     if line is None:
         slug, sentence = flaw_of_bytes(raw.partition(b"\r\n")[0]) or ("status_line", "The status line is malformed.")
@@ -98,7 +105,9 @@ def _read(line: re.Match[bytes], headers: Headers, method: bytes, upgrade: bytes
         framing = NO_BODY
     connection = by_name.get(b"connection")
     keep_alive, names = recent, NO_NAMES
-    if connection is not None:
+    if connection == b"keep-alive" and len(by_name) == len(headers):  # no second Connection line says more
+        keep_alive = True
+    elif connection is not None:
         keep_alive, names = _read_connection(headers, recent=recent)
     if status == SWITCHING_PROTOCOLS:
         _check_switch(headers, names, upgrade)
@@ -113,6 +122,7 @@ def _read(line: re.Match[bytes], headers: Headers, method: bytes, upgrade: bytes
         length,
         names,
         by_name,
+        b"" if informational or method == b"HEAD" else line.string,
     )
 
 

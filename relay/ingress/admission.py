@@ -14,6 +14,7 @@ from relay.ingress.pool import PoolKey
 from relay.ingress.settings import ClusterStatus
 from relay.routing import PreviewHost, Route, RouteTable, parse_preview_host
 from relay.store import Cluster, Org
+from relay.telemetry import access_context
 
 API_KEY_HEADER = b"signadot-api-key"
 ADMITTED_SECONDS = 60.0  # a key in use is noted in the store at least this often
@@ -55,27 +56,27 @@ class Admitted:
     api_key: bytes | None
     """The API key that opened the route; None where it was none."""
     cookies: tuple[bytes, ...]
-    """The Cookie lines whose login opened the route; empty where it was none. With neither, every request is decided
-    anew."""
+    """The Cookie lines whose login opened the route; empty where it was none."""
     host: str
     generation: int
     """Of the directory, when the decision began; any change makes it count for nothing."""
     until: float
-    """On the clock of the connections' deadlines."""
+    """On the clock of the connections' deadlines; past already where it holds for this request alone."""
     pool_key: PoolKey
     target_host: bytes | None
     """Host as the target sees it; None for the visitor's own."""
+    context: str
+    """For the access log."""
     set_cookie: bytes = b""
     """A header line for the answers, with a fresh cookie; mostly empty."""
 
     def covers(self, head: RequestHead, generation: int, now: float) -> bool:
         """Whether a further request of the same connection is admitted by this decision."""
-        return (
-            self._has_credential_of(head)
-            and head.host == self.host
-            and self.generation == generation
-            and now < self.until
-        )
+        return self.holds(generation, now) and self._has_credential_of(head) and head.host == self.host
+
+    def holds(self, generation: int, now: float) -> bool:
+        """Whether it still counts for a request that differs from an admitted one in its target alone."""
+        return self.generation == generation and now < self.until
 
     def _has_credential_of(self, head: RequestHead) -> bool:
         key = head.fields.get(API_KEY_HEADER)
@@ -115,6 +116,11 @@ class Admission:
         self._domain = preview_domain
         self._login_seconds = min(login_seconds, ADMITTED_SECONDS)
 
+    @property
+    def generation(self) -> int:
+        """Grows with every change that may make a decision count for nothing."""
+        return self._directory.generation
+
     async def preview(self, head: RequestHead, earlier: Admitted | None, now: float) -> Admitted:
         """Authenticates first, then looks the host up among the principal's orgs.
 
@@ -139,7 +145,7 @@ class Admission:
         check_key(head, route)
         # Otherwise a preflight, or public: this request was let through, the credential was not.
         opened = api_key if _belongs(principal, route) else None
-        until = now + ADMITTED_SECONDS
+        until = now + ADMITTED_SECONDS if opened is not None else now
         return _admitted(head, route, principal, generation=generation, until=until, api_key=opened)
 
     async def _by_login(self, head: RequestHead, session: Session, *, generation: int, now: float) -> Admitted:
@@ -153,13 +159,14 @@ class Admission:
             if open_to_all is None:
                 raise
             return _admitted(head, open_to_all, None, generation=generation, until=now)
+        opened = _belongs(principal, route)
         return _admitted(
             head,
             route,
             principal,
             generation=generation,
-            until=now + min(self._login_seconds, session.good_for_seconds),
-            cookies=session.cookies if _belongs(principal, route) else (),
+            until=now + min(self._login_seconds, session.good_for_seconds) if opened else now,
+            cookies=session.cookies if opened else (),
             set_cookie=session.set_cookie,
         )
 
@@ -264,6 +271,13 @@ def _admitted(
         until=until,
         pool_key=PoolKey(route.cluster_id, route.routing_key, route.target_host, route.target_port),
         target_host=target_host(route),
+        context=access_context(
+            host=head.host,
+            org=route.org_id,
+            cluster=route.cluster_id,
+            workspace=route.routing_key,
+            credential="" if principal is None else principal.credential_id,
+        ),
         set_cookie=set_cookie,
     )
 

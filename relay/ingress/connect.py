@@ -8,9 +8,10 @@ from relay.ingress.connection import VisitorConnection
 from relay.ingress.deadlines import Phase
 from relay.ingress.errors import MisdirectedError, target_error
 from relay.ingress.raw import copy_raw
-from relay.ingress.streams import in_flight, open_stream
+from relay.ingress.streams import InFlight, open_stream
 from relay.mux import ResetCode
 from relay.store import Cluster
+from relay.telemetry import access_context
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -27,8 +28,8 @@ async def serve_connect(connection: VisitorConnection, head: RequestHead) -> boo
     if head.port is None:
         raise BadRequestError("CONNECT needs host and port.", reason="connect_port")
     principal, cluster = await connection.shared.admission.connect(head)
-    crowded = f"The cluster {cluster.name} has too many requests in flight."
-    with in_flight(connection.shared.in_flight, cluster.id, connection.limits.requests_per_cluster, crowded):
+    limit = connection.limits.requests_per_cluster
+    with InFlight(connection.shared.in_flight, cluster.id, limit, f"The cluster {cluster.name}"):
         received, sent = await _carry(connection, (head.host, head.port), cluster)
     connection.record(
         "connect",
@@ -37,9 +38,9 @@ async def serve_connect(connection: VisitorConnection, head: RequestHead) -> boo
         started=started,
         received_bytes=received,
         sent_bytes=sent,
-        org=cluster.org_id,
-        cluster=cluster.id,
-        credential=principal.credential_id,
+        context=access_context(
+            host=hosts.proxy, org=cluster.org_id, cluster=cluster.id, credential=principal.credential_id
+        ),
     )
     return False
 

@@ -15,8 +15,9 @@ from relay.ingress.answers import redirection, refusal
 from relay.ingress.deadlines import SWEEP_SECONDS, Phase, Watchdog
 from relay.ingress.errors import HeadTimeoutError, Redirect, TargetTimeoutError
 from relay.ingress.pool import StreamPool
+from relay.ingress.repetition import Repetition
 from relay.ingress.settings import Hosts, IngressLimits, Tunnels
-from relay.telemetry import AccessRecord, Telemetry
+from relay.telemetry import AccessRecord, Telemetry, access_context
 from relay.transport import TlsStream
 
 READ_BYTES = 65536
@@ -86,6 +87,7 @@ class VisitorConnection:
         self.pool = StreamPool()
         self.admitted: Admitted | None = None
         """The last decision about a preview request, for the next one."""
+        self.repetition = Repetition()
         self.scope = trio.CancelScope()
         self.phase = Phase.HEAD
         self.deadline = 0.0
@@ -216,10 +218,11 @@ class VisitorConnection:
         buffer = self.buffer
         while True:
             if buffer:
-                parsed = read_request_head(buffer, self.limits.head)
+                parsed = read_request_head(buffer, self.limits.head, earlier=self.repetition.request)
                 if parsed is not None:
                     head, consumed = parsed
                     del buffer[:consumed]
+                    self.repetition.request = head
                     return head
             data = await self.stream.receive_some(READ_BYTES)
             if not data:
@@ -257,7 +260,8 @@ class VisitorConnection:
         keep_alive = self._may_go_on(head)
         answer = redirection(redirect, request_id=self.request_id, keep_alive=keep_alive)
         await self._give(answer)
-        self.record("sign_in", head, status=302, code=redirect.code, started=started, credential=redirect.credential)
+        context = access_context(host=self.asked_host(head), credential=redirect.credential)
+        self.record("sign_in", head, status=302, code=redirect.code, started=started, context=context)
         if not keep_alive:
             await self.linger()
         return keep_alive
@@ -302,34 +306,36 @@ class VisitorConnection:
         code: str = "",
         received_bytes: int = 0,
         sent_bytes: int = 0,
-        org: str = "",
-        cluster: str = "",
-        workspace: str = "",
-        credential: str = "",
+        context: str | None = None,
     ) -> None:
-        """Counts and logs a finished exchange; called after the answer has left."""
-        host = path = ""
-        if head is not None and head.method == b"CONNECT":
-            host = self.shared.hosts.proxy  # what CONNECT names is a target, and targets rest sealed
-        elif head is not None:
-            host, path = head.host, head.target.partition(b"?")[0].decode("latin-1")
+        """Counts and logs a finished exchange; called after the answer has left.
+
+        `context` is that of `access_context`; without one only the host is told.
+        """
+        method = path = ""
+        if head is not None:
+            method = head.method.decode("latin-1")
+            if method != "CONNECT":  # what that names is a target, and targets rest sealed
+                path = head.target.partition(b"?")[0].decode("latin-1")
+        if context is None:
+            context = access_context(host="" if head is None else self.asked_host(head))
         self.shared.telemetry.exchange(
             kind,
             AccessRecord(
                 time.time(),
                 self.request_id,
                 self.peer,
-                "" if head is None else head.method.decode("latin-1"),
-                host,
+                method,
                 path,
                 status,
                 code,
                 received_bytes,
                 sent_bytes,
                 trio.current_time() - started,
-                org,
-                cluster,
-                workspace,
-                credential,
+                context,
             ),
         )
+
+    def asked_host(self, head: RequestHead) -> str:
+        """The host for the log: for CONNECT the one that serves it."""
+        return self.shared.hosts.proxy if head.method == b"CONNECT" else head.host

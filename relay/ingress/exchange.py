@@ -5,8 +5,6 @@ messages ended exactly where their framing says, or reset. Nothing is buffered w
 here, and the windows of the tunnel and of TCP do the rest.
 """
 
-from contextlib import ExitStack
-
 import trio
 
 from relay.errors import (
@@ -18,9 +16,9 @@ from relay.errors import (
 from relay.http1 import (
     BodyReader,
     BodyWriter,
+    FramingKind,
     RequestHead,
     ResponseHead,
-    forward_request_head,
     forward_response_head,
     read_response_head,
 )
@@ -28,15 +26,15 @@ from relay.ingress.admission import Admitted
 from relay.ingress.connection import READ_BYTES, VisitorConnection
 from relay.ingress.deadlines import Phase
 from relay.ingress.errors import SignInNeededError, TargetClosedError, target_error
-from relay.ingress.headers import added_headers, dropped_names
 from relay.ingress.raw import copy_raw
-from relay.ingress.streams import in_flight, open_stream
+from relay.ingress.streams import InFlight, open_stream
 from relay.mux import ResetCode
 from relay.transport import MuxStream
 
 BULK_BYTES = 262144  # large writes cost a third per byte of small ones
 IDEMPOTENT_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})  # RFC 9110 9.2.2
 SWITCHING_PROTOCOLS = 101
+WHOLE = frozenset({FramingKind.NONE, FramingKind.LENGTH})  # framings whose body ends after a known number of bytes
 VISITOR_LEFT = 499  # in the log only; the number that nginx made customary
 
 
@@ -45,21 +43,21 @@ async def forward(connection: VisitorConnection, head: RequestHead) -> bool:
 
     Raises RelayError for what is to be refused, as long as nothing of an answer has left.
     """
-    admission, now = connection.shared.admission, connection.shared.watchdog.now
-    try:
-        connection.admitted = admitted = await admission.preview(head, connection.admitted, now)
-    except SignInNeededError as error:
-        return await connection.redirect(head, error.redirect)
-    shared, limits, route = connection.shared, connection.limits, admitted.route
-    with ExitStack() as limited:
-        crowded = f"The cluster {route.cluster} has too many requests in flight."
-        limited.enter_context(in_flight(shared.in_flight, route.cluster_id, limits.requests_per_cluster, crowded))
-        if admitted.principal is None:
-            crowded = "Your address has too many requests in flight."
-            limited.enter_context(
-                in_flight(shared.strangers, connection.peer, limits.public_requests_per_address, crowded)
-            )
-        return await Exchange(connection, head, admitted).run()
+    shared, limits = connection.shared, connection.limits
+    admission, now = shared.admission, shared.watchdog.now
+    admitted = connection.repetition.admitted(head, admission.generation, now)
+    if admitted is None:
+        try:
+            connection.admitted = admitted = await admission.preview(head, connection.admitted, now)
+        except SignInNeededError as error:
+            return await connection.redirect(head, error.redirect)
+    route = admitted.route
+    exchange = Exchange(connection, head, admitted)
+    with InFlight(shared.in_flight, route.cluster_id, limits.requests_per_cluster, f"The cluster {route.cluster}"):
+        if admitted.principal is not None:
+            return await exchange.run()
+        with InFlight(shared.strangers, connection.peer, limits.public_requests_per_address, "Your address"):
+            return await exchange.run()
 
 
 class Exchange:
@@ -141,13 +139,9 @@ class Exchange:
         return stream, False
 
     def _request_bytes(self) -> bytes:
-        return forward_request_head(
-            self._head,
-            host=self._admitted.target_host or self._head.fields[b"host"],
-            set_headers=added_headers(
-                self._head, self._route, peer=self._connection.peer, request_id=self._connection.request_id
-            ),
-            drop_names=dropped_names(self._head, self._route),
+        connection = self._connection
+        return connection.repetition.request_bytes(
+            self._head, self._admitted, peer=connection.peer, request_id=connection.request_id
         )
 
     async def _ask(self) -> tuple[ResponseHead, bytes]:
@@ -247,25 +241,31 @@ class Exchange:
     async def _read_response_head(self, stream: MuxStream) -> tuple[ResponseHead, bytes]:
         """The final answer's head and what came with it; informational answers are passed on (RFC 9110 15.2)."""
         connection, head = self._connection, self._head
+        repetition = connection.repetition
         buffer = await self._receive_answer(stream)
         while True:
             parsed = read_response_head(
-                buffer, request_method=head.method, upgrade=head.upgrade, limits=connection.limits.head
+                buffer,
+                request_method=head.method,
+                upgrade=head.upgrade,
+                limits=connection.limits.head,
+                earlier=repetition.response,
             )
             if parsed is None:
                 buffer += await self._receive_answer(stream)
                 continue
             response, consumed = parsed
-            del buffer[:consumed]
+            buffer = buffer[consumed:]
             if not response.is_informational or response.status == SWITCHING_PROTOCOLS:
-                return response, bytes(buffer)
+                repetition.response = response
+                return response, buffer
             if self._continue_due:
                 self._continue_due = False
                 connection.enter(Phase.BODY, connection.limits.body_idle_seconds)
             if informational := forward_response_head(response, request=head, keep_alive=True):
                 await connection.stream.send_all(informational)
 
-    async def _receive_answer(self, stream: MuxStream) -> bytearray:
+    async def _receive_answer(self, stream: MuxStream) -> bytes:
         """More of what comes before the body. Raises what the end of the stream means to the visitor."""
         try:
             data = await stream.receive_some(READ_BYTES)
@@ -273,19 +273,33 @@ class Exchange:
             raise target_error(error, self._key.host, self._key.port) from error
         if not data:
             raise TargetClosedError("The target of this preview closed without an answer.")
-        return bytearray(data)
+        return data
 
     async def _answer(self, response: ResponseHead, rest: bytes) -> bool:
         """Sends the answer. True when the visitor's connection may carry another request."""
-        connection, limits = self._connection, self._connection.limits
+        connection = self._connection
         if response.status == SWITCHING_PROTOCOLS:
             return await self._switch(response, rest)
         keep = self._head.keep_alive and self._request_done and not connection.shared.draining
+        self._status = response.status
+        if len(rest) == response.framing.length and response.framing.kind in WHOLE:
+            head = self._answer_head(response, keep_alive=keep)
+            self._sent_bytes = len(rest)
+            connection.enter(Phase.WRITE, connection.limits.write_stalled_seconds)
+            await connection.send(head + rest)
+            self._settle(response)
+        else:
+            keep = await self._stream_answer(response, rest, keep=keep)
+        self._record(response.status)
+        return keep
+
+    async def _stream_answer(self, response: ResponseHead, rest: bytes, *, keep: bool) -> bool:
+        """Sends an answer as its body comes. True when the visitor's connection may carry another request."""
+        connection, limits = self._connection, self._connection.limits
         reader = BodyReader(response.framing, limits.head, response=True)
         writer = BodyWriter.for_response(response, self._head)
         keep = keep and not writer.until_close
-        self._status = response.status
-        out = forward_response_head(response, request=self._head, keep_alive=keep, set_headers=self._own_headers())
+        out = self._answer_head(response, keep_alive=keep)
         body = reader.feed(rest) if rest else b""
         if body:
             self._sent_bytes += len(body)
@@ -306,17 +320,22 @@ class Exchange:
                 reader.eof()
         connection.enter(Phase.WRITE, limits.write_stalled_seconds)
         await connection.send(out + writer.end(reader.trailers))
-        self._settle(response, reader)
-        self._record(response.status)
+        if not reader.leftover:
+            self._settle(response)
         return keep
+
+    def _answer_head(self, response: ResponseHead, *, keep_alive: bool) -> bytes:
+        return self._connection.repetition.response_bytes(
+            response, self._head, keep_alive=keep_alive, set_headers=self._own_headers()
+        )
 
     def _own_headers(self) -> bytes:
         return b"x-request-id: " + self._connection.request_id.encode() + b"\r\n" + self._admitted.set_cookie
 
-    def _settle(self, response: ResponseHead, reader: BodyReader) -> None:
-        """Keeps the stream for the connection's next request, when both messages ended where they should."""
+    def _settle(self, response: ResponseHead) -> None:
+        """Keeps the stream for the connection's next request; both messages have ended where they should."""
         stream = self._stream
-        if stream is not None and self._request_done and response.keep_alive and not reader.leftover:
+        if stream is not None and self._request_done and response.keep_alive:
             shared = self._connection.shared
             self._connection.pool.put(self._key, stream, now=shared.watchdog.now, keep=not shared.memory_short())
             self._stream = None
@@ -342,7 +361,6 @@ class Exchange:
 
     def _record(self, status: int, code: str = "") -> None:
         self._recorded = True
-        route, principal = self._route, self._admitted.principal
         self._connection.record(
             "preview",
             self._head,
@@ -351,8 +369,5 @@ class Exchange:
             started=self._started,
             received_bytes=self._received_bytes,
             sent_bytes=self._sent_bytes,
-            org=route.org_id,
-            cluster=route.cluster_id,
-            workspace=route.routing_key,
-            credential="" if principal is None else principal.credential_id,
+            context=self._admitted.context,
         )

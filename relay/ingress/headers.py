@@ -32,16 +32,21 @@ def dropped_names(head: RequestHead, route: Route) -> Collection[bytes]:
     return names
 
 
-def added_headers(head: RequestHead, route: Route, *, peer: str, request_id: str) -> bytes:
-    """Whole header lines with their CRLF: the request's id, the visitor's address and host, tracing, routing key."""
+def fixed_headers(head: RequestHead, route: Route, *, peer: str) -> bytes:
+    """Whole header lines with their CRLF that depend on visitor, header lines and route alone.
+
+    They tell the visitor's address and host and carry the routing key; `trace_line` and the request's id are the rest.
+    """
     host = head.fields[b"host"].decode("latin-1")
-    lines = (
-        f"x-request-id: {request_id}\r\nx-forwarded-for: {peer}\r\n"
-        f"x-forwarded-host: {host}\r\nx-forwarded-proto: https\r\n"
-    )
-    if not has_traceparent(head):
-        # W3C Trace Context 3.2.2: ids need to be unique, not secret. The flag 00 leaves sampling to the app.
-        lines += f"traceparent: 00-{random.getrandbits(128) | 1:032x}-{random.getrandbits(64) | 1:016x}-00\r\n"
+    lines = f"x-forwarded-for: {peer}\r\nx-forwarded-host: {host}\r\nx-forwarded-proto: https\r\n"
     for name, value in route.routing_headers:
         lines += f"{name}: {value}\r\n"
     return lines.encode("latin-1") + merge_routing_headers(head, route.routing_key.encode())
+
+
+def trace_line() -> bytes:
+    """A traceparent for a request that has none, with its CRLF.
+
+    W3C Trace Context 3.2.2: ids need to be unique, not secret. The flag 00 leaves sampling to the app.
+    """
+    return b"traceparent: 00-%032x-%016x-00\r\n" % (random.getrandbits(128) | 1, random.getrandbits(64) | 1)

@@ -4,7 +4,7 @@ from relay.errors import NotFoundError
 from relay.http1 import RequestHead
 from relay.ingress.connection import VisitorConnection
 from relay.ingress.settings import RESERVED_PATHS
-from relay.ingress.streams import in_flight
+from relay.ingress.streams import InFlight
 
 SIGN_IN_PATH = b"/.signadot/login"
 
@@ -17,7 +17,7 @@ async def serve_own_path(connection: VisitorConnection, head: RequestHead) -> bo
     if head.target.partition(b"?")[0] != SIGN_IN_PATH:
         raise NotFoundError(f"There is nothing here: the relay keeps the paths below {RESERVED_PATHS.decode()}.")
     shared = connection.shared
-    crowded = "Your address has too many requests in flight."
-    with in_flight(shared.strangers, connection.peer, connection.limits.public_requests_per_address, crowded):
+    limit = connection.limits.public_requests_per_address
+    with InFlight(shared.strangers, connection.peer, limit, "Your address"):
         redirect = await shared.admission.logins.hand_over(head)
     return await connection.redirect(head, redirect)

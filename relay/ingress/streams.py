@@ -1,8 +1,6 @@
 """Opening streams for visitors, within what one cluster, one stranger and the process may have."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from relay.errors import TunnelClosedError
 from relay.ingress.connection import VisitorConnection
@@ -10,18 +8,29 @@ from relay.ingress.errors import OverloadedError
 from relay.transport import MuxStream
 
 
-@contextmanager
-def in_flight(counts: Counter[str], key: str, limit: int, sentence: str) -> Iterator[None]:
-    """Counts an exchange under `key` while it lasts. Raises OverloadedError with `sentence` beyond the limit."""
-    if counts[key] >= limit:
-        raise OverloadedError(sentence)
-    counts[key] += 1
-    try:
-        yield
-    finally:
-        counts[key] -= 1
-        if not counts[key]:
-            del counts[key]  # what is no longer in use takes no memory
+class InFlight:
+    """Counts an exchange under a key while it lasts; on the hot path, so not a generator's context manager."""
+
+    __slots__ = ("_counts", "_key", "_limit", "_who")
+
+    def __init__(self, counts: Counter[str], key: str, limit: int, who: str) -> None:
+        """`who` begins the sentence that refuses what is beyond the limit."""
+        self._counts = counts
+        self._key = key
+        self._limit = limit
+        self._who = who
+
+    def __enter__(self) -> None:
+        """Raises OverloadedError beyond the limit."""
+        if self._counts[self._key] >= self._limit:
+            raise OverloadedError(f"{self._who} has too many requests in flight.")
+        self._counts[self._key] += 1
+
+    def __exit__(self, *_: object) -> None:
+        counts = self._counts
+        counts[self._key] -= 1
+        if not counts[self._key]:
+            del counts[self._key]  # what is no longer in use takes no memory
 
 
 async def open_stream(

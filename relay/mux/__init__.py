@@ -15,7 +15,7 @@ from relay.mux.events import (
     StreamReset,
     WelcomeReceived,
 )
-from relay.mux.handshake import Hello, PeerLimits, RelayProcess, Welcome
+from relay.mux.handshake import Hello, KubernetesCluster, PeerLimits, RelayProcess, Welcome
 from relay.mux.limits import Limits
 from relay.mux.session import Session, Statistics
 from relay.mux.state import Role
@@ -29,6 +29,7 @@ __all__ = [
     "GoawayReceived",
     "Hello",
     "HelloReceived",
+    "KubernetesCluster",
     "Limits",
     "PeerLimits",
     "ReceiveBudget",

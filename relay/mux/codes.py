@@ -79,7 +79,7 @@ class CloseCode(IntEnum):
     ABUSE = 8
     """A rate limit was passed."""
     UNSUPPORTED_VERSION = 9
-    """The relay does not speak the agent's protocol version."""
+    """The relay does not speak the agent's protocol version, or the agent's program is too old for it."""
     INTERNAL = 10
     """A fault of the sender."""
 

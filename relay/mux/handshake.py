@@ -56,6 +56,16 @@ class PeerLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesCluster:
+    """What an agent says of its cluster."""
+
+    namespace: str
+    """The agent's own namespace."""
+    version: str = ""
+    """As `GET /version` has it (`v1.33.1`); empty while the agent does not know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
     """The agent's introduction."""
 
@@ -67,7 +77,9 @@ class Hello:
     """Names one agent process: a second login with it replaces the first."""
     protocol_version: int = PROTOCOL_VERSION
     capabilities: tuple[str, ...] = ()
-    """Names of what the agent can do beyond this version; none is defined yet."""
+    """Names of what the agent can do beyond this version: `kubernetes`, `pod-logs`, `workspaces`."""
+    kubernetes: KubernetesCluster | None = None
+    """The cluster, for agents that have the capability `kubernetes`."""
     limits: PeerLimits = PeerLimits()
     """Filled in by the session from its own limits."""
 
@@ -100,6 +112,7 @@ class Welcome:
 
 def encode_hello(hello: Hello) -> bytes:
     """The payload of a HELLO frame."""
+    kubernetes = {} if hello.kubernetes is None else {"kubernetes": _kubernetes_document(hello.kubernetes)}
     return _encode(
         {
             "version": hello.protocol_version,
@@ -114,8 +127,14 @@ def encode_hello(hello: Hello) -> bytes:
                 "max_pending_opens": hello.limits.max_pending_opens,
                 "max_resets_per_second": hello.limits.max_resets_per_second,
             },
+            **kubernetes,
         }
     )
+
+
+def _kubernetes_document(cluster: KubernetesCluster) -> Mapping[str, str]:
+    document = {"namespace": cluster.namespace}
+    return document | {"version": cluster.version} if cluster.version else document
 
 
 def decode_hello(payload: bytes) -> Hello:
@@ -128,6 +147,7 @@ def decode_hello(payload: bytes) -> Hello:
         token=fields.text("token", MAX_TOKEN_CHARACTERS),
         instance_id=fields.text("instance_id"),
         capabilities=tuple(fields.items("capabilities", MAX_CAPABILITIES, _text)),
+        kubernetes=_kubernetes(fields) if fields.has("kubernetes") else None,
         limits=PeerLimits(
             max_payload_bytes=limits.integer("max_payload_bytes", MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES),
             initial_window_bytes=limits.integer("initial_window_bytes", MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),
@@ -180,6 +200,13 @@ def _check_version(fields: "_Fields") -> None:
         )
 
 
+def _kubernetes(fields: "_Fields") -> KubernetesCluster:
+    entry = fields.object("kubernetes")
+    return KubernetesCluster(
+        namespace=entry.text("namespace"), version=entry.text("version") if entry.has("version") else ""
+    )
+
+
 def _text(fields: "_Fields", key: str) -> str:
     return fields.text(key)
 
@@ -211,6 +238,9 @@ class _Fields:
 
     def _refuse(self, key: str, rule: str) -> NoReturn:
         raise RemoteProtocolError(f"{self._path}.{key} {rule}", wire_code=CloseCode.PROTOCOL_ERROR)
+
+    def has(self, key: str) -> bool:
+        return key in self._values
 
     def text(self, key: str, most: int = MAX_TEXT_CHARACTERS) -> str:
         value = self._values.get(key)

@@ -329,6 +329,19 @@ class MuxStream(trio.abc.HalfCloseableStream):
             await trio.lowlevel.wait_task_rescheduled(partial(self._abort_opening, task))
         await trio.lowlevel.checkpoint_if_cancelled()
 
+    async def wait_broken(self) -> None:
+        """Waits until the stream is over by a reset or by the end of its tunnel, or is closed by this end.
+
+        For whoever has received the peer's finish, behind which `receive_some` tells of nothing more.
+        """
+        while self._error is None and not self._closed:
+            if self._opening is None:
+                self._opening = []
+            task = trio.lowlevel.current_task()
+            self._opening.append(task)
+            await trio.lowlevel.wait_task_rescheduled(partial(self._abort_opening, task))
+        await trio.lowlevel.checkpoint_if_cancelled()
+
     def _abort_opening(self, task: trio.lowlevel.Task, _: Any) -> trio.lowlevel.Abort:
         if self._opening is not None:
             self._opening.remove(task)

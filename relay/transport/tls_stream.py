@@ -10,6 +10,8 @@ from typing import Any, Final, cast
 
 import trio
 
+from relay.transport.read_buffer import shared_buffer
+
 RECORD_BYTES: Final = 16384
 """The longest TLS record (RFC 8446 5.1), and the most that one read gives."""
 BUDGET_BYTES: Final = 512 * 1024
@@ -39,6 +41,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
         "_send_finished",
         "_sending",
         "_unwrapped",
+        "_view",
         "_write",
         "alpn",
         "peer_address",
@@ -51,6 +54,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
         self._connection = connection
         self._read = cast("Callable[[int, Buffer], int]", connection.read)  # with a buffer it gives an int
         self._write = connection.write
+        self._view = memoryview(shared_buffer())
         self._budget = BUDGET_BYTES
         self._drained = False  # OpenSSL said WANT_READ last: asking again before the socket is readable is for nothing
         self._receiving = False
@@ -79,24 +83,9 @@ class TlsStream(trio.abc.HalfCloseableStream):
         most = 65536 if max_bytes is None else max_bytes
         if most < 1:
             raise ValueError("max_bytes must be at least 1")
-        first = bytearray(min(most, RECORD_BYTES))
-        size = await self.receive_into(first)
-        if size < RECORD_BYTES or most <= RECORD_BYTES:
-            del first[size:]
-            return bytes(first)
-        parts = [first]
-        room = most - size
-        while room >= RECORD_BYTES:
-            record = bytearray(RECORD_BYTES)
-            got = self._read_now(record)
-            if not got:
-                break
-            del record[got:]
-            parts.append(record)
-            room -= got
-            if got < RECORD_BYTES:
-                break
-        return b"".join(parts)
+        view = self._view
+        size = await self.receive_into(view if most >= len(view) else view[:most])
+        return bytes(view[:size])
 
     async def receive_into(self, buffer: Buffer) -> int:
         """Fills the beginning of `buffer` with what there is, at least one byte; 0 once the peer has finished.
@@ -105,21 +94,21 @@ class TlsStream(trio.abc.HalfCloseableStream):
         """
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving from this stream")
-        self._receiving = True
-        try:
-            if self._budget <= 0:
-                self._budget = BUDGET_BYTES
-                await trio.lowlevel.checkpoint()
-            while True:
-                if not self._drained:
-                    size = self._fill(buffer)
-                    if size >= 0:
-                        return size
-                self._drained = False
-                self._budget = BUDGET_BYTES
-                await self._wait(trio.lowlevel.wait_readable)
-        finally:
-            self._receiving = False
+        while True:
+            if self._budget > 0 and not self._drained:
+                size = self._fill(buffer)
+                if size >= 0:
+                    return size
+            self._receiving = True
+            try:
+                if self._drained:
+                    self._drained = False
+                    await self._wait(trio.lowlevel.wait_readable)
+                else:
+                    await trio.lowlevel.checkpoint()
+            finally:
+                self._receiving = False
+            self._budget = BUDGET_BYTES
 
     def _fill(self, buffer: Buffer) -> int:
         """Reads records while they come in full length; -1 if there is nothing yet."""
@@ -164,11 +153,19 @@ class TlsStream(trio.abc.HalfCloseableStream):
         """Sends everything. Raises BrokenResourceError when the connection broke or an earlier send was cut off."""
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this stream")
+        sent = 0
+        total = len(data)
+        if 0 < total <= RECORD_BYTES and self._budget > 0:
+            try:
+                sent = self.send_nowait(data)
+            except trio.BrokenResourceError:
+                self._send_broken = True
+                raise
+            if sent == total:
+                return
         self._sending = True
         finished = False
         try:
-            sent = 0
-            total = len(data)
             while sent < total:
                 if self._budget <= 0:
                     self._budget = BUDGET_BYTES

@@ -12,6 +12,7 @@ from relay.mux import CloseCode, Limits, ReceiveBudget, RelayProcess, Role, Welc
 from relay.transport import Tunnel, accept_websocket
 from relay.tunnels.identity import AgentIdentity, Authenticate
 from relay.tunnels.registry import Registry
+from relay.tunnels.versions import too_old
 
 RETRY_SECONDS: Final = 30.0
 """Over which agents spread their next login when it failed through no fault of theirs."""
@@ -29,6 +30,7 @@ class LoginResult:
     UNAUTHENTICATED = "unauthenticated"
     UNAVAILABLE = "unavailable"
     NO_HELLO = "no_hello"
+    TOO_OLD = "too_old"
 
 
 class TunnelAcceptor:
@@ -94,6 +96,11 @@ class TunnelAcceptor:
             return  # `run` says so
         hello = tunnel.hello
         assert hello is not None  # noqa: S101 - it greeted
+        if (reason := too_old(hello.agent_version)) is not None:
+            self._on_login(LoginResult.TOO_OLD)
+            log.info("agent refused", instance=hello.instance_id, reason=reason)
+            tunnel.goaway(CloseCode.UNSUPPORTED_VERSION, reason)
+            return
         try:
             identity = await self._identify(hello.token)
         except UnauthenticatedError as error:

@@ -27,6 +27,12 @@ class ClusterStatus:
     """Since when it is as it is, epoch seconds; None if this process has never had a tunnel of it."""
     agent_versions: tuple[str, ...]
     """Of the live tunnels, sorted, each once."""
+    capabilities: tuple[str, ...] = ()
+    """What at least one agent can do, sorted."""
+    kubernetes_versions: tuple[str, ...] = ()
+    """As the agents say, sorted, each once; several for a moment while a cluster is upgraded."""
+    kubernetes_namespace: str = ""
+    """The agents' own namespace; empty where none has access to Kubernetes."""
 
 
 class _Cluster:
@@ -119,17 +125,34 @@ class Registry:
         staying = [tunnel for tunnel in takers if not tunnel.is_leaving]
         return pick_of_two(staying or takers, _load, self._random)
 
+    def pick_capable(self, cluster_id: str, capability: str) -> Tunnel | None:
+        """As `pick`, among the tunnels of agents that announced a capability."""
+        cluster = self._clusters.get(cluster_id)
+        tunnels = () if cluster is None else cluster.tunnels
+        takers = [
+            tunnel
+            for tunnel in tunnels
+            if tunnel.takes_streams and tunnel.hello is not None and capability in tunnel.hello.capabilities
+        ]
+        staying = [tunnel for tunnel in takers if not tunnel.is_leaving]
+        return pick_of_two(staying or takers, _load, self._random)
+
     def status(self, cluster_id: str) -> ClusterStatus:
         """What is known of a cluster."""
         cluster = self._clusters.get(cluster_id)
         if cluster is None:
             return ClusterStatus(online=False, tunnels=0, since=None, agent_versions=())
-        versions = {tunnel.hello.agent_version for tunnel in cluster.tunnels if tunnel.hello is not None}
+        hellos = [tunnel.hello for tunnel in cluster.tunnels if tunnel.hello is not None]
+        kubernetes = [hello.kubernetes for hello in hellos if hello.kubernetes is not None]
         return ClusterStatus(
             online=bool(cluster.tunnels),
             tunnels=len(cluster.tunnels),
             since=cluster.since,
-            agent_versions=tuple(sorted(versions)),
+            agent_versions=tuple(sorted({hello.agent_version for hello in hellos})),
+            capabilities=tuple(sorted({name for hello in hellos for name in hello.capabilities})),
+            kubernetes_versions=tuple(sorted({known.version for known in kubernetes if known.version})),
+            # The newest login counts, should an agent have moved.
+            kubernetes_namespace=kubernetes[-1].namespace if kubernetes else "",
         )
 
     def is_revoked(self, token_id: str) -> bool:

@@ -148,7 +148,13 @@ async def running(database: Database, key: str, folder: Path) -> AsyncIterator[S
     services = Services(
         database=database,
         lookups=Lookups(database),
-        cluster_status=lambda _: FakeStatus(online=server.online, tunnels=int(server.online)),
+        cluster_status=lambda _: FakeStatus(
+            online=server.online,
+            tunnels=int(server.online),
+            agent_versions=("0.1.0",) if server.online else (),
+            kubernetes_versions=("v1.33.1",) if server.online else (),
+            capabilities=("kubernetes", "pod-logs") if server.online else (),
+        ),
         preview_url=preview_url,
     )
     server.app = make_api(services)

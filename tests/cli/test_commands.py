@@ -57,7 +57,8 @@ async def test_clusters_are_listed_and_deleted(server: Server) -> None:
     await server.done("cluster", "add", "c1")
     server.online = True
     table = (await server.done("cluster", "list")).splitlines()
-    assert table[1].split()[:4] == ["c1", "online", "-", "1"]
+    assert table[0].split()[:7] == ["NAME", "STATUS", "SINCE", "TUNNELS", "AGENT", "KUBERNETES", "CAPABILITIES"]
+    assert table[1].split()[:8] == ["c1", "online", "-", "1", "0.1.0", "v1.33.1", "kubernetes,", "pod-logs"]
     await server.done("cluster", "delete", "c1")
     assert (await server.done("cluster", "list")).splitlines()[1:] == []
 

@@ -27,7 +27,16 @@ def test_help_and_version_end_with_0() -> None:
     assert "signadot-agent" in shown.stdout
     shown = run("run", "--help")
     assert shown.returncode == 0
-    for flag in ("--relay", "--token-file", "--ca-file", "--allow-target", "--transport", "--health"):
+    for flag in (
+        "--relay",
+        "--token-file",
+        "--ca-file",
+        "--allow-target",
+        "--transport",
+        "--health",
+        "--pod-logs",
+        "--allow-namespace",
+    ):
         assert flag in shown.stdout
     assert run("--version").stdout == f"signadot-agent {__version__}\n"
 
@@ -49,6 +58,18 @@ def test_wrong_usage_is_one_line_and_2(arguments: list[str], says: str) -> None:
     assert says in failed.stderr
     assert failed.stderr.count("\n") == 1
     assert failed.stdout == ""
+
+
+def test_wrong_settings_for_kubernetes_have_a_line_each() -> None:
+    failed = run(
+        *("run", "--relay", "r.example", "--token-file", "x", "--kubernetes-api", "http://k", "--no-pod-logs"),
+        SIGNADOT_PREVIEWS="perhaps",
+    )
+    assert failed.returncode == 2
+    assert "SIGNADOT_PREVIEWS is 'perhaps'" in failed.stderr
+    assert "must begin with https://" in failed.stderr
+    assert "--kubernetes-token-file" in failed.stderr
+    assert "Traceback" not in failed.stderr
 
 
 def test_every_wrong_setting_has_a_line() -> None:

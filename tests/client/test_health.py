@@ -54,6 +54,16 @@ async def test_ready_shows_why_the_relay_refuses(served: Served) -> None:
     assert "r:1 refused: this token was revoked\n" in answer.text
 
 
+async def test_ready_shows_how_things_stand_with_kubernetes_and_does_not_depend_on_it(served: Served) -> None:
+    served.status.links["r:1"] = LinkStatus(address="r:1", state="connected", live_tunnels=1)
+    served.status.kubernetes = lambda: "kubernetes of unknown version: cannot reach the API server"
+    answer = await served.get("/readyz")
+    assert (answer.status_code, answer.text) == (
+        200,
+        "ready\nkubernetes of unknown version: cannot reach the API server\nr:1 connected\n",
+    )
+
+
 async def test_one_tunnel_of_several_is_enough_and_the_others_are_shown(served: Served) -> None:
     served.status.links["a:1"] = LinkStatus(address="a:1", state="connected", live_tunnels=1)
     served.status.links["b:1"] = LinkStatus(address="b:1", state="waiting", problem="refused the connection")

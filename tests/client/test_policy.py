@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, ip_address
 import pytest
 
 from client.patterns import TargetPattern
-from client.policy import DEFAULT_PATTERNS, DialPolicy
+from client.policy import API_SERVER_NAMES, DEFAULT_PATTERNS, DialPolicy
 from client.targets import DialError, Dialler
 from relay.mux.codes import ResetCode
 from tests.client.network import RecordingNetwork
@@ -148,6 +148,54 @@ async def test_no_spelling_of_a_refused_target_is_dialled_or_looked_up(spelling:
     assert caught.value.wire_code is ResetCode.NOT_ALLOWED
     assert network.dialled == []
     assert network.resolved == []
+
+
+API_SERVER_V6 = "fd00:10:96::1"
+API_SERVER_NAME = "c1.hcp.example"
+
+
+def api_server_spellings() -> Iterator[str]:
+    """Every way that we know to write the API server of a cluster whose Service has two addresses and a name."""
+    yield from numeric_spellings(API_SERVER)
+    yield from embedded_spellings(API_SERVER)
+    yield from ipv6_spellings(API_SERVER_V6)
+    yield "fd00:10:96:0:0:0:0:1"
+    yield "FD00:0010:0096::0001"
+    yield "fd00:10:96::0.0.0.1"
+    for name in ("kubernetes", "kubernetes.default", "kubernetes.default.svc", API_SERVER_NAME):
+        for suffix in ("", ".cluster.local") if name.endswith(".svc") else ("",):
+            full = name + suffix
+            for text in (full, full.upper(), full.title(), full.swapcase()):
+                yield from (text, f"{text}.", f"{text}..", f".{text}", f" {text}", f"{text} ", f"{text}\t", f"{text}\n")
+                yield from (f"{text}\x00", f"{text}:443", f"{text}/", f"{text}#", f"{text}?", f"{text}%00", f"x@{text}")
+                yield from (f"https://{text}", f"[{text}]", f"{text}\u200b", text.replace(".", "\u3002"), f"{text}%2e")
+            yield full.replace("e", "\u0435")
+            yield full.replace("s", "\u017f")
+
+
+API_SERVER_SPELLINGS = sorted(set(api_server_spellings()))
+
+
+def test_there_are_more_than_two_hundred_spellings_of_the_api_server() -> None:
+    assert len(API_SERVER_SPELLINGS) > 200
+
+
+@pytest.mark.parametrize("port", [443, 6443])
+async def test_no_spelling_of_the_api_server_is_dialled_as_a_stream_of_bytes(port: int) -> None:
+    """Nor does a resolver that answers everything with its addresses bring about a dial."""
+    own = DialPolicy(
+        patterns=tuple(TargetPattern.parse(pattern) for pattern in EVERYTHING),
+        api_server=frozenset({ip_address(API_SERVER), ip_address(API_SERVER_V6)}),
+        api_server_names=API_SERVER_NAMES | {API_SERVER_NAME},
+    )
+    names = {text.lower().rstrip("."): [API_SERVER, API_SERVER_V6] for text in API_SERVER_SPELLINGS}
+    network = RecordingNetwork(names)
+    dialler = Dialler(own, network=network)
+    for spelling in API_SERVER_SPELLINGS:
+        with pytest.raises(DialError) as caught:
+            await dialler.dial(spelling, port)
+        assert caught.value.wire_code is ResetCode.NOT_ALLOWED, spelling
+    assert network.dialled == []
 
 
 RESOLVED = [

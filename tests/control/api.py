@@ -32,6 +32,8 @@ class FakeStatus:
     tunnels: int = 0
     since: float | None = None
     agent_versions: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    kubernetes_versions: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)

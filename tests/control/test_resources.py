@@ -8,7 +8,14 @@ async def test_a_cluster_is_put_twice_listed_and_deleted(api: Api) -> None:
     again = await api.call("PUT", f"{ORG}/clusters/c1")
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
-    assert first.json()["status"] == {"online": False, "tunnels": 0, "since": None, "agentVersions": []}
+    assert first.json()["status"] == {
+        "online": False,
+        "tunnels": 0,
+        "since": None,
+        "agentVersions": [],
+        "kubernetesVersions": [],
+        "capabilities": [],
+    }
     assert await api.done("GET", f"{ORG}/clusters") == {"items": [first.json()], "nextCursor": None}
     assert (await api.call("DELETE", f"{ORG}/clusters/c1")).status_code == 204
     assert (await api.call("GET", f"{ORG}/clusters/c1")).status_code == 404
@@ -18,7 +25,12 @@ async def test_a_cluster_is_put_twice_listed_and_deleted(api: Api) -> None:
 async def test_a_cluster_shows_its_tunnels(api: Api) -> None:
     await api.done("PUT", f"{ORG}/clusters/c1", {})
     api.statuses[await api.cluster_id("c1")] = FakeStatus(
-        online=True, tunnels=2, since=1_700_000_000.5, agent_versions=("0.2", "0.1")
+        online=True,
+        tunnels=2,
+        since=1_700_000_000.5,
+        agent_versions=("0.2", "0.1"),
+        capabilities=("pod-logs", "kubernetes"),
+        kubernetes_versions=("v1.33.1", "v1.32.5"),
     )
     status = (await api.done("GET", f"{ORG}/clusters/c1"))["status"]
     assert status == {
@@ -26,6 +38,8 @@ async def test_a_cluster_shows_its_tunnels(api: Api) -> None:
         "tunnels": 2,
         "since": "2023-11-14T22:13:20.500Z",
         "agentVersions": ["0.1", "0.2"],
+        "kubernetesVersions": ["v1.32.5", "v1.33.1"],
+        "capabilities": ["kubernetes", "pod-logs"],
     }
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from relay.mux import (
     GoawayReceived,
     Hello,
     HelloReceived,
+    KubernetesCluster,
     Limits,
     RelayProcess,
     Role,
@@ -85,6 +87,10 @@ def test_keys_of_later_versions_are_ignored() -> None:
         {"capabilities": "all"},
         {"capabilities": [1]},
         {"capabilities": ["x"] * 65},
+        {"kubernetes": None},
+        {"kubernetes": {}},
+        {"kubernetes": {"namespace": "a\nb"}},
+        {"kubernetes": {"namespace": "a", "version": 1}},
         {"limits": []},
         {"limits": GOOD_HELLO["limits"] | {"max_payload_bytes": 16383}},
         {"limits": GOOD_HELLO["limits"] | {"max_payload_bytes": 2**20 + 1}},
@@ -97,6 +103,16 @@ def test_keys_of_later_versions_are_ignored() -> None:
 )
 def test_a_hello_with_a_wrong_value_is_refused(change: dict[str, Any]) -> None:
     assert refusal(json.dumps(GOOD_HELLO | change).encode()).wire_code == CloseCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("version", ["v1.33.1", ""])
+def test_the_relay_learns_what_the_agent_says_of_its_cluster(version: str) -> None:
+    cluster = KubernetesCluster(namespace="signadot", version=version)
+    agent = Session(Role.AGENT, now=0.0, hello=replace(HELLO, capabilities=("kubernetes",), kubernetes=cluster))
+    relay = Session(Role.RELAY, now=0.0)
+    relay.receive_bytes(agent.bytes_to_send(), 0.0)
+    hello = only(relay, HelloReceived).hello
+    assert (hello.capabilities, hello.kubernetes) == (("kubernetes",), cluster)
 
 
 @pytest.mark.parametrize("key", sorted(GOOD_HELLO))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from relay.mux import (
     Event,
     GoawayReceived,
     HelloReceived,
+    KubernetesCluster,
     Role,
     Session,
     SessionEnded,
@@ -132,6 +134,10 @@ def test_handshake_payloads_on_the_wire() -> None:
     link = Link()
     hello = json.loads(frames(link.agent.bytes_to_send())[0][2])
     assert sorted(hello) == ["agent_version", "capabilities", "instance_id", "limits", "token", "version"]
+    cluster = KubernetesCluster(namespace="signadot", version="v1.33.1")
+    agent = Session(Role.AGENT, now=0.0, hello=replace(HELLO, kubernetes=cluster))
+    hello = json.loads(frames(agent.bytes_to_send())[0][2])
+    assert hello["kubernetes"] == {"namespace": "signadot", "version": "v1.33.1"}
     link = Link()
     link.settle()
     link.relay.accept(WELCOME, 100.0)

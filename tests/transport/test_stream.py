@@ -202,3 +202,34 @@ async def test_cancelling_a_task_that_waits_for_room_leaves_the_stream_sound() -
             nursery.cancel_scope.cancel()
         await ours.send_eof()
         assert sum([len(data) async for data in theirs]) == sent
+
+
+async def test_a_reset_behind_a_finish_is_felt_by_whoever_waits_for_it() -> None:
+    async with tunnel_pair() as pair, trio.open_nursery() as nursery:
+        near, far = await pair.stream()
+        await near.send_eof()
+        assert await far.receive_some() == b""
+        felt = trio.Event()
+
+        async def wait() -> None:
+            await far.wait_broken()
+            felt.set()
+
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not felt.is_set()
+        near.reset(ResetCode.CANCELLED)
+        with trio.fail_after(30):
+            await felt.wait()
+            await far.wait_broken()
+
+
+async def test_waiting_for_the_break_ends_with_a_close_and_can_be_cancelled() -> None:
+    async with tunnel_pair() as pair, trio.open_nursery() as nursery:
+        _, far = await pair.stream()
+        with trio.move_on_after(0) as scope:
+            await far.wait_broken()
+        assert scope.cancelled_caught
+        nursery.start_soon(far.wait_broken)
+        await trio.testing.wait_all_tasks_blocked()
+        await far.aclose()

@@ -130,6 +130,18 @@ async def test_a_wrong_token_is_refused_with_the_reason() -> None:
         assert relay.registry.pick("cluster-1") is None
 
 
+async def test_an_agent_that_is_too_old_is_told_so_and_never_registered() -> None:
+    async with running_relay() as relay:
+        hello = replace(HELLO, agent_version="0.0.9")
+        agent = Tunnel(await dial(relay, "tls"), Role.AGENT, hello=hello, on_stream=lambda _: None)
+        with pytest.raises(TunnelClosedError, match=r"agent 0\.0\.9 is too old for this relay, which takes 0\.1\.0"):
+            await agent.run()
+        assert agent.end is not None
+        assert agent.end.code == CloseCode.UNSUPPORTED_VERSION
+        assert relay.registry.pick("cluster-1") is None
+        assert relay.results == ["too_old"]
+
+
 async def test_a_revoked_token_ends_its_tunnels_at_once() -> None:
     async with running_relay() as relay:
         agent = Tunnel(await dial(relay, "tls"), Role.AGENT, hello=HELLO, on_stream=lambda _: None)

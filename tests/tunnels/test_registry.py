@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from relay.errors import TunnelClosedError
-from relay.mux import CloseCode
+from relay.mux import CloseCode, KubernetesCluster
 from relay.tunnels import Registry
 from tests.transport.pair import HELLO, Pair, tunnel_pair
 
@@ -34,8 +34,14 @@ class Site:
     def __post_init__(self) -> None:
         self.registry = Registry(clock=lambda: self.now, random_number=lambda: self.draws.pop(0))
 
-    async def tunnel(self, instance: str = "agent-1", *, version: str = "0.1", **identity: str) -> Pair:
+    async def tunnel(
+        self, instance: str = "agent-1", *, version: str = "0.1", kubernetes: str | None = None, **identity: str
+    ) -> Pair:
+        """`kubernetes`: the version, where the agent has access."""
         hello = replace(HELLO, instance_id=instance, agent_version=version)
+        if kubernetes is not None:
+            cluster = KubernetesCluster(namespace="signadot", version=kubernetes)
+            hello = replace(hello, capabilities=("kubernetes", f"of-{instance}"), kubernetes=cluster)
         pair = await self.stack.enter_async_context(tunnel_pair(hello=hello))
         self.registry.add(pair.relay, Identity(**identity))
         return pair
@@ -230,3 +236,31 @@ async def test_draining_gives_up_at_the_deadline(autojump_clock: trio.testing.Mo
         with pytest.raises(trio.BrokenResourceError):
             await ours.receive_some()
         await pair.agent.closed()
+
+
+async def test_the_status_says_what_the_agents_can_do_and_which_kubernetes_they_see() -> None:
+    async with new_site() as site:
+        assert site.registry.status("cluster-1").kubernetes_namespace == ""
+        await site.tunnel("agent-1")
+        status = site.registry.status("cluster-1")
+        assert (status.capabilities, status.kubernetes_versions, status.kubernetes_namespace) == ((), (), "")
+        await site.tunnel("agent-2", kubernetes="v1.33.1")
+        await site.tunnel("agent-3", kubernetes="v1.32.5")
+        await site.tunnel("agent-4", kubernetes="")
+        status = site.registry.status("cluster-1")
+        assert status.capabilities == ("kubernetes", "of-agent-2", "of-agent-3", "of-agent-4")
+        assert status.kubernetes_versions == ("v1.32.5", "v1.33.1")
+        assert status.kubernetes_namespace == "signadot"
+
+
+async def test_a_stream_that_needs_a_capability_goes_to_an_agent_that_has_it() -> None:
+    async with new_site() as site:
+        assert site.registry.pick_capable("cluster-1", "kubernetes") is None
+        await site.tunnel("agent-1")
+        assert site.registry.pick_capable("cluster-1", "kubernetes") is None
+        able = await site.tunnel("agent-2", kubernetes="v1.33.1")
+        assert site.registry.pick_capable("cluster-1", "kubernetes") is able.relay
+        leaving = await site.tunnel("agent-3", kubernetes="v1.33.1")
+        leaving.agent.goaway(CloseCode.DRAIN, "stopping")
+        await trio.testing.wait_all_tasks_blocked()
+        assert [site.registry.pick_capable("cluster-1", "kubernetes") for _ in range(5)] == [able.relay] * 5

@@ -19,6 +19,10 @@ class ClusterStatusAnswer(Answer):
     """Since when it is as it is; null when no agent was ever seen by this relay."""
     agent_versions: list[str] = Field(examples=[["0.1.0"]])
     """The different versions of the connected agents."""
+    kubernetes_versions: list[str] = Field(examples=[["v1.33.1"]])
+    """The versions of Kubernetes that they report; empty while none has access to it."""
+    capabilities: list[str] = Field(examples=[["kubernetes", "pod-logs", "workspaces"]])
+    """What the connected agents can do."""
 
 
 class ClusterAnswer(Answer):
