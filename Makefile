@@ -9,7 +9,7 @@ TEST_PROCESSES := 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 help:
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(BIN)/python:
 	"$$(scripts/find-python)" -m venv $(VENV)
@@ -36,7 +36,7 @@ $(VENV)/bench.stamp: requirements/bench.txt $(VENV)/test.stamp
 $(HELM_VENV)/stamp: requirements/helm.txt scripts/helm-venv
 	scripts/helm-venv $(HELM_VENV)
 
-.PHONY: help setup demo test lint fuzz soak bench lock clean
+.PHONY: help setup demo test test-kubernetes lint fuzz soak bench lock clean
 setup: $(VENV)/test.stamp $(HELM_VENV)/stamp ## everything for development
 
 demo: $(VENV)/run.stamp ## the whole path on this machine, until Ctrl-C
@@ -46,6 +46,10 @@ test: $(VENV)/test.stamp $(HELM_VENV)/stamp ## lint, types and the whole test su
 	scripts/debian-packages test
 	$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
+
+test-kubernetes: $(VENV)/test.stamp ## the claims about Kubernetes, held against a real API server (built once, with Go)
+	scripts/kube-apiserver
+	$(BIN)/python -m pytest -m kubernetes tests/kubernetes $(PYTEST_ARGS)
 
 lint: $(VENV)/test.stamp ## ruff and mypy
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ VERSION = {
     "compiler": "gc",
     "platform": "linux/amd64",
 }
-OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _SUBRESOURCE_VERBS = {
     "status": ["get", "patch", "update"],
     "scale": ["get", "patch", "update"],

@@ -65,8 +65,9 @@ def merged(kind: Kind, before: Object, how: How) -> Object:
         raise _conflicts(kind, before, taken)
     value: Object = _merged(kind, (), before, config)
     kept: set[Path] = set(wanted).union(*(fields for fields, _ in owners.values()))
-    for path in sorted(known - kept, key=len, reverse=True):
-        _remove(value, path, kept)
+    # Whole items of lists first: without the field that names it, an item would not be found.
+    for path in sorted(known - kept, key=lambda path: (path[-1] != ".", path)):
+        _remove(value, path)
     return value
 
 
@@ -139,7 +140,7 @@ def _merged(kind: Kind, path: Path, live: Any, config: Any) -> Any:
     return list(items.values())
 
 
-def _remove(value: Any, path: Path, kept: set[Path]) -> None:
+def _remove(value: Any, path: Path) -> None:
     """Takes a field away that nobody owns any more, an item of a list where all of it is gone."""
     head, rest = path[0], path[1:]
     if head.startswith("f:"):
@@ -148,7 +149,7 @@ def _remove(value: Any, path: Path, kept: set[Path]) -> None:
             return
         if rest:
             value[name] = value[name].copy()
-            _remove(value[name], rest, kept)
+            _remove(value[name], rest)
         if not rest or value[name] in ({}, []):
             del value[name]
         return
@@ -158,7 +159,7 @@ def _remove(value: Any, path: Path, kept: set[Path]) -> None:
                 del value[number]
             else:
                 value[number] = item.copy()
-                _remove(value[number], rest, kept)
+                _remove(value[number], rest)
             return
 
 

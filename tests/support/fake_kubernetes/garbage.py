@@ -39,8 +39,9 @@ class Garbage:
             present = [owners[item["uid"]] for item in references if item["uid"] in owners]
             in_foreground = [owner for owner in present if _waits(owner, FOREGROUND)]
             if not present or in_foreground == present:
-                policy = "Foreground" if in_foreground else "Background"
-                self._delete(kind, value, policy)
+                uid = value["metadata"]["uid"]
+                has_dependents = any(_blocks(item, uid) for _, item in everything)
+                self._delete(kind, value, "Foreground" if in_foreground and has_dependents else "Background")
 
     def _finish_foreground(self) -> None:
         everything = list(self._everything())
@@ -67,7 +68,7 @@ class Garbage:
     def _without_finalizer(self, kind: Kind, value: Object, finalizer: str) -> None:
         left = [item for item in value["metadata"]["finalizers"] if item != finalizer]
         value = with_metadata(value, finalizers=left or None)
-        if left:
+        if self.registry.is_held(kind, value):
             self.registry.put(kind, value)
         else:
             self.registry.remove(kind, value)

@@ -43,6 +43,11 @@ class Kind:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
+    def qualified_name(self) -> str:
+        """`Deployment.apps`, as other messages name it."""
+        return f"{self.name}.{self.group}" if self.group else self.name
+
+    @property
     def has_status(self) -> bool:
         """Whether status is written by its own path only."""
         return "status" in self.subresources
@@ -71,20 +76,19 @@ class Kind:
         """409 for a name that is taken."""
         return Refusal(failure(409, "AlreadyExists", f'{self.qualified} "{name}" already exists', self.details(name)))
 
-    def conflict(self, name: str, why: str | None = None) -> Refusal:
+    def conflict(self, name: str, why: str | None = None, *, named: str | None = None) -> Refusal:
         """409 for an object that is no longer the one the caller knows."""
         why = why or "the object has been modified; please apply your changes to the latest version and try again"
-        message = f'Operation cannot be fulfilled on {self.qualified} "{name}": {why}'
+        message = f'Operation cannot be fulfilled on {named or self.qualified} "{name}": {why}'
         return Refusal(failure(409, "Conflict", message, self.details(name)))
 
     def invalid(self, name: str, *problems: tuple[str, str, str]) -> Refusal:
         """422; each problem is (reason, message, field), such as ("FieldValueRequired", "Required value", "spec")."""
         told = [f"{where}: {message}" for _reason, message, where in problems]
         together = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
-        kind = f"{self.name}.{self.group}" if self.group else self.name
         listed = [{"reason": reason, "message": message, "field": where} for reason, message, where in problems]
         details = self.details(name, causes=listed) | {"kind": self.name}
-        return Refusal(failure(422, "Invalid", f'{kind} "{name}" is invalid: {together}', details))
+        return Refusal(failure(422, "Invalid", f'{self.qualified_name} "{name}" is invalid: {together}', details))
 
 
 NAMESPACES = Kind(name="Namespace", plural="namespaces", namespaced=False, short=("ns",), subresources=("status",))

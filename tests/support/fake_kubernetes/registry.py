@@ -88,7 +88,7 @@ class Registry:
         value = tracked(kind, before, value, how, now=self.time())
         if how.dry_run or _same(value, before):
             return value
-        if value["metadata"].get("deletionTimestamp") and not self._held(kind, value):
+        if value["metadata"].get("deletionTimestamp") and not self.is_held(kind, value):
             self.remove(kind, value)
             return value
         return self.put(kind, value)
@@ -128,15 +128,14 @@ class Registry:
         """Deletes an object, or marks it where finalizers hold it; gives the answer of the API."""
         before, options = self.require(kind, namespace, name), options or {}
         self._require_preconditions(kind, before, options.get("preconditions") or {})
-        held = self._held(kind, before, options)
-        if not held:
+        if not self.is_held(kind, before, options):
             if not dry_run:
                 before = self.remove(kind, before)
             return before if kind is PODS else success(kind.details(name, uid=before["metadata"]["uid"]))
         metadata = before["metadata"]
         marked = with_metadata(
             before,
-            finalizers=held if held != [""] else None,
+            finalizers=_finalizers(before, options) or None,
             deletionTimestamp=metadata.get("deletionTimestamp", self.time()),
             deletionGracePeriodSeconds=_grace_seconds(kind, before, options),
         )
@@ -145,6 +144,11 @@ class Registry:
         if "generation" in metadata and "deletionTimestamp" not in metadata:
             marked = with_metadata(marked, generation=metadata["generation"] + 1)
         return marked if dry_run or _same(marked, before) else self.put(kind, marked)
+
+    def is_held(self, kind: Kind, value: Object, options: Object | None = None) -> bool:
+        """Whether a deletion only marks it: for finalizers, or because it ends in its own time."""
+        graceful = kind is PODS and value["spec"].get("nodeName") and _grace_seconds(kind, value, options or {})
+        return bool(_finalizers(value, options or {}) or graceful or kind is NAMESPACES)
 
     def put(self, kind: Kind, value: Object) -> Object:
         """Stores an object as it is: what controllers and the methods above end in."""
@@ -163,10 +167,15 @@ class Registry:
     def _own_metadata(self, kind: Kind, namespace: str, value: Object) -> Object:
         """Checks that the object is meant for this place; gives its metadata."""
         api_version, name = value.setdefault("apiVersion", kind.api_version), value.setdefault("kind", kind.name)
-        if api_version != kind.api_version:
+        if api_version != kind.api_version and kind.custom:
             raise bad_request(
                 f"the API version in the data ({api_version}) does not match the expected API version "
                 f"({kind.api_version})"
+            )
+        if api_version != kind.api_version:
+            raise bad_request(
+                f'{name} in version "{kind.version}" cannot be handled as a {kind.name}: '
+                f'no kind "{name}" is registered for version "{api_version}"'
             )
         if name != kind.name:
             raise bad_request(f"{name} in version {api_version} cannot be handled as a {kind.name}")
@@ -209,10 +218,14 @@ class Registry:
 
     def _require_preconditions(self, kind: Kind, before: Object, wanted: Object) -> None:
         known = before["metadata"]
-        for key, told in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        told = {"uid": ("UID", "deleted and then recreated"), "resourceVersion": ("ResourceVersion", "modified")}
+        for key, (field_name, what) in told.items():
             if key in wanted and wanted[key] != known[key]:
-                why = f"Precondition failed: {told} in precondition: {wanted[key]}, {told} in object meta: {known[key]}"
-                raise kind.conflict(known["name"], why)
+                why = (
+                    f"the {field_name} in the precondition ({wanted[key]}) does not match the {field_name} in record "
+                    f"({known[key]}). The object might have been {what}"
+                )
+                raise kind.conflict(known["name"], why, named=kind.qualified_name)
 
     def _merged(self, kind: Kind, before: Object, value: Object, subresource: str) -> Object:
         """The new object, made of what this path may write and of what it may not."""
@@ -245,17 +258,13 @@ class Registry:
             raise kind.invalid(value["metadata"]["name"], *found)
         return value
 
-    def _held(self, kind: Kind, value: Object, options: Object | None = None) -> list[str]:
-        """The finalizers that hold an object; one empty name where its graceful end does."""
-        held = list(value["metadata"].get("finalizers") or ())
-        policy = (options or {}).get("propagationPolicy") or (
-            "Orphan" if (options or {}).get("orphanDependents") else ""
-        )
-        more = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(policy)
-        if more is not None and more not in held:
-            held.append(more)
-        graceful = kind is PODS and value["spec"].get("nodeName") and _grace_seconds(kind, value, options or {})
-        return held or ([""] if graceful or kind is NAMESPACES else [])
+
+def _finalizers(value: Object, options: Object) -> list[str]:
+    """Those of an object, and the one that the options of its deletion add."""
+    found = list(value["metadata"].get("finalizers") or ())
+    policy = options.get("propagationPolicy") or ("Orphan" if options.get("orphanDependents") else "")
+    more = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(policy)
+    return found if more is None or more in found else [*found, more]
 
 
 def _grace_seconds(kind: Kind, value: Object, options: Object) -> int:

@@ -26,7 +26,7 @@ def everything(_value: Object) -> bool:
 def label_query(text: str) -> Matches:
     """`app=web,tier in (front, back),!old`. Raises Refusal."""
     checks = [_requirement(part.strip()) for part in _COMMA_OUTSIDE.split(text) if part.strip()]
-    return lambda value: all(check(labels(value)) for check in checks)
+    return (lambda value: all(check(labels(value)) for check in checks)) if checks else everything
 
 
 def _requirement(text: str) -> Callable[[Mapping[str, str]], bool]:
@@ -57,6 +57,8 @@ def field_query(kind: Kind, text: str) -> Matches:
         if match[1] not in known:
             raise bad_request(f"field label not supported: {match[1]}")
         checks.append((known[match[1]], match[3], match[2] != "!="))
+    if not checks:
+        return everything
     return lambda value: all(
         ((value.get(one) or {}).get(two, "") == wanted) is equal for (one, two), wanted, equal in checks
     )
