@@ -77,7 +77,8 @@ def open_database(url: str, master: MasterKey, clock: Clock) -> Iterator[OpenDat
     with ExitStack() as stack:
 
         def open_it(key: Any = master, **options: Any) -> Database:
-            given: dict[str, Any] = {"create": True, "clock": clock, **options}
+            # Patient, as a busy machine is slow; tests about a database that does not answer say how long to wait.
+            given: dict[str, Any] = {"create": True, "clock": clock, "query_seconds": 60.0, **options}
             database = Database.open(url, key, **given)
             stack.callback(database.close)
             return database
