@@ -10,6 +10,17 @@ MAX_TOKEN_BYTES = 1024
 """Tokens have 40 characters; a file that is far larger is the wrong file, and is not sent anywhere."""
 
 
+def one_word(content: bytes) -> str | None:
+    """The one printable word that a token's file holds; None where it holds anything else.
+
+    Tokens become header lines and fields of messages: nothing that could end one may be in it.
+    """
+    words = content.split()
+    if len(words) != 1 or not words[0].isascii() or not words[0].decode().isprintable():
+        return None
+    return words[0].decode()
+
+
 def read_token(path: Path) -> str:
     """The token in a file, without the white space around it.
 
@@ -23,12 +34,12 @@ def read_token(path: Path) -> str:
         raise ConfigurationError(f"cannot read the token file {path}: {error.strerror or error}") from error
     if len(content) > MAX_TOKEN_BYTES:
         raise ConfigurationError(f"the token file {path} has more than {MAX_TOKEN_BYTES} bytes; it is no token")
-    words = content.split()
-    if not words:
+    if not content.split():
         raise ConfigurationError(f"the token file {path} is empty")
-    if len(words) > 1 or not words[0].isascii() or not words[0].decode().isprintable():
+    token = one_word(content)
+    if token is None:
         raise ConfigurationError(f"the token file {path} must hold one token and nothing else")
-    return words[0].decode()
+    return token
 
 
 LOOK_SECONDS = 1.0

@@ -3,6 +3,7 @@
 import ssl
 from pathlib import Path
 
+from client.token import one_word
 from relay.kubernetes import UnavailableError
 
 MAX_TOKEN_BYTES = 16384
@@ -29,12 +30,10 @@ class CredentialFiles:
 
     def token(self) -> str:
         """The token. Raises UnavailableError, which never quotes it, when there is none to be had."""
-        content = _read(self._token_file, MAX_TOKEN_BYTES)
-        words = content.split()
-        # It becomes a header: nothing that could end a line may be in it.
-        if len(words) != 1 or not words[0].isascii() or not words[0].decode().isprintable():
+        token = one_word(_read(self._token_file, MAX_TOKEN_BYTES))
+        if token is None:
             raise UnavailableError(f"{self._token_file} must hold one token and nothing else")
-        return words[0].decode()
+        return token
 
     def context(self) -> ssl.SSLContext:
         """TLS that trusts the CA file and nothing else, and checks the name. Raises UnavailableError."""

@@ -9,6 +9,7 @@ from relay.auth.master import (
     parse_master_keys,
     print_master_keys,
 )
+from relay.auth.networks import network_of
 from relay.auth.pkce import (
     challenge,
     is_nonce,
@@ -55,6 +56,7 @@ __all__ = [
     "mint_master_key",
     "mint_nonce",
     "mint_verifier",
+    "network_of",
     "nonce_hash",
     "parse",
     "parse_master_key",

@@ -1,15 +1,13 @@
 """How often the API may be asked: per credential, and per address for those who present none that is known."""
 
 from collections.abc import Callable, Iterable
-from ipaddress import IPv6Address, ip_address
 from math import ceil
 
-from relay.auth import Allowance, RateLimiter
+from relay.auth import Allowance, RateLimiter, network_of
 from relay.errors import RateLimitedError
 
 FAILURES_PER_MINUTE = 60
 """A person who mistypes, or a program with an old key, asks less often; somebody who guesses needs more."""
-_SUBNET_BITS = 64  # what one home or one machine has at least of IPv6: whoever owns it can use any address of it
 
 
 class Rates:
@@ -26,11 +24,11 @@ class Rates:
 
     def require_trust(self, address: str) -> None:
         """Raises RateLimitedError when so many attempts of this address failed that the next is not looked at."""
-        _require_trust(self._failures.peek(_source(address), self._clock()))
+        _require_trust(self._failures.peek(network_of(address), self._clock()))
 
     def count_failure(self, address: str) -> None:
         """Counts a failed attempt. Raises RateLimitedError when there were too many."""
-        _require_trust(self._failures.spend(_source(address), self._clock()))
+        _require_trust(self._failures.spend(network_of(address), self._clock()))
 
 
 def require(allowance: Allowance) -> None:
@@ -60,15 +58,3 @@ def _require_trust(allowance: Allowance) -> None:
             "too many requests without a valid credential came from this address",
             retry_after_seconds=allowance.retry_after_seconds,
         )
-
-
-def _source(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return f"{int(parsed) >> _SUBNET_BITS:x}::"
-    return address

@@ -1,10 +1,10 @@
 """How often one address may try to sign in."""
 
-import ipaddress
 from collections import OrderedDict
 
 import trio
 
+from relay.auth import network_of
 from relay.errors import RateLimitedError
 
 ATTEMPTS = 60
@@ -13,8 +13,6 @@ far more often still. What is guessed has 178 bits: the limit keeps GitHub and t
 WINDOW_SECONDS = 60.0
 ADDRESSES = 10_000
 """Addresses remembered; the one that was quiet longest goes first."""
-IPV6_NETWORK_BITS = 64
-"""One customer's network: whoever has an IPv6 address has 2**64 of them."""
 
 
 class AddressLimit:
@@ -26,7 +24,7 @@ class AddressLimit:
     def count(self, address: str) -> None:
         """Counts one attempt. Raises RateLimitedError when there were too many."""
         now = trio.current_time()
-        network = _network(address)
+        network = network_of(address)
         began, count = self._counts.pop(network, (now, 0))
         if now - began >= WINDOW_SECONDS:
             began, count = now, 0
@@ -38,13 +36,3 @@ class AddressLimit:
                 "There were too many attempts to sign in from your address. Please wait a minute.",
                 retry_after_seconds=began + WINDOW_SECONDS - now,
             )
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
-        return str(ipaddress.ip_network((parsed, IPV6_NETWORK_BITS), strict=False))
-    return str(parsed)

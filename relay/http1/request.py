@@ -148,7 +148,7 @@ def read_request_head(
         head = _reread(raw, line, earlier)
         if head is not None:
             return head, len(raw) + skipped
-    return _read(raw, line, limits), len(raw) + skipped
+    return _read(raw, line, section, limits), len(raw) + skipped
 
 
 def _reread(raw: bytes, line: re.Match[bytes], earlier: RequestHead) -> RequestHead | None:
@@ -161,7 +161,7 @@ def _reread(raw: bytes, line: re.Match[bytes], earlier: RequestHead) -> RequestH
     return RequestHead(method, target, *earlier[2:-2], raw, earlier.section)
 
 
-def _read(raw: bytes, line: re.Match[bytes], limits: HeadLimits) -> RequestHead:
+def _read(raw: bytes, line: re.Match[bytes], section: bytes, limits: HeadLimits) -> RequestHead:
     fields = REQUEST_FIELD.findall(raw, line.end())
     if len(fields) != raw.count(b"\r\n") - 2:
         fields = _read_slowly(raw, line.end(), limits)
@@ -205,7 +205,7 @@ def _read(raw: bytes, line: re.Match[bytes], limits: HeadLimits) -> RequestHead:
         names,
         by_name,
         raw,
-        raw[line.end() :],
+        section,
     )
 
 

@@ -322,11 +322,7 @@ class MuxStream(trio.abc.HalfCloseableStream):
         while not self._opened:
             if self._error is not None:
                 raise self._error
-            if self._opening is None:
-                self._opening = []
-            task = trio.lowlevel.current_task()
-            self._opening.append(task)
-            await trio.lowlevel.wait_task_rescheduled(partial(self._abort_opening, task))
+            await self._wait_for_news()
         await trio.lowlevel.checkpoint_if_cancelled()
 
     async def wait_broken(self) -> None:
@@ -335,12 +331,16 @@ class MuxStream(trio.abc.HalfCloseableStream):
         For whoever has received the peer's finish, behind which `receive_some` tells of nothing more.
         """
         while self._error is None and not self._closed:
-            if self._opening is None:
-                self._opening = []
-            task = trio.lowlevel.current_task()
-            self._opening.append(task)
-            await trio.lowlevel.wait_task_rescheduled(partial(self._abort_opening, task))
+            await self._wait_for_news()
         await trio.lowlevel.checkpoint_if_cancelled()
+
+    async def _wait_for_news(self) -> None:
+        """Waits until the stream is opened, broken or closed."""
+        if self._opening is None:
+            self._opening = []
+        task = trio.lowlevel.current_task()
+        self._opening.append(task)
+        await trio.lowlevel.wait_task_rescheduled(partial(self._abort_opening, task))
 
     def _abort_opening(self, task: trio.lowlevel.Task, _: Any) -> trio.lowlevel.Abort:
         if self._opening is not None:

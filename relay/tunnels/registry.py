@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -121,19 +121,18 @@ class Registry:
         tunnels = cluster.tunnels
         if len(tunnels) == 1:
             return tunnels[0] if tunnels[0].takes_streams else None
-        takers = [tunnel for tunnel in tunnels if tunnel.takes_streams]
-        staying = [tunnel for tunnel in takers if not tunnel.is_leaving]
-        return pick_of_two(staying or takers, _load, self._random)
+        return self._pick_among(tunnels)
 
     def pick_capable(self, cluster_id: str, capability: str) -> Tunnel | None:
         """As `pick`, among the tunnels of agents that announced a capability."""
         cluster = self._clusters.get(cluster_id)
         tunnels = () if cluster is None else cluster.tunnels
-        takers = [
-            tunnel
-            for tunnel in tunnels
-            if tunnel.takes_streams and tunnel.hello is not None and capability in tunnel.hello.capabilities
-        ]
+        return self._pick_among(
+            [tunnel for tunnel in tunnels if tunnel.hello is not None and capability in tunnel.hello.capabilities]
+        )
+
+    def _pick_among(self, tunnels: Sequence[Tunnel]) -> Tunnel | None:
+        takers = [tunnel for tunnel in tunnels if tunnel.takes_streams]
         staying = [tunnel for tunnel in takers if not tunnel.is_leaving]
         return pick_of_two(staying or takers, _load, self._random)
 
