@@ -1,4 +1,4 @@
-"""An HTTPS server whose port can refuse connections and come back."""
+"""An HTTPS server whose port can refuse connections and come back, and what is built on it."""
 
 import contextlib
 import socket
@@ -6,9 +6,11 @@ import socketserver
 import ssl
 import sys
 import threading
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from tests.support.https import TIMEOUT_SECONDS
 
@@ -70,6 +72,54 @@ class HttpsServer:
             self._thread = None
         self._inner.server_close()
         self._inner.end_connections(self._release)
+
+
+class HttpsFake(ABC):
+    """Something that serves HTTPS for the time of a block, and can be away in it."""
+
+    _server: HttpsServer
+
+    def __enter__(self) -> Self:
+        self.listen()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def listen(self) -> None:
+        """Takes connections; again after `stop_listening`, with the same state."""
+        self._server.start()
+
+    def stop_listening(self) -> None:
+        """Ends all connections and refuses new ones; the port stays the same."""
+        self._server.stop()
+
+    @contextlib.contextmanager
+    def down(self) -> Iterator[None]:
+        """Refuses connections for the time of the block."""
+        self.stop_listening()
+        try:
+            yield
+        finally:
+            self.listen()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the fake and gives the port back."""
+
+
+class HttpHandler(BaseHTTPRequestHandler):
+    """A connection of HTTP/1.1, which says nothing of what it does: fakes keep records of their own."""
+
+    protocol_version = "HTTP/1.1"
+    sys_version = ""
+    wbufsize = -1  # one write for head and body
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_arguments: object) -> None:
+        """Nothing."""
 
 
 class _Server(socketserver.ThreadingTCPServer):

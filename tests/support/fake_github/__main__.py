@@ -7,7 +7,6 @@ SIGINT, or `{"do": "stop"}`; the end of the input alone ends nothing.
 
 import argparse
 import json
-import signal
 import sys
 import tempfile
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from certs import Authority
+from tests.support.by_hand import print_line, told_to_end
 from tests.support.fake_github.fake import HOST, FakeGitHub
 from tests.support.fake_github.snapshot import plain, read_snapshot, restore, write_snapshot
 
@@ -32,14 +32,12 @@ TROUBLES = ("primary_limit", "secondary_limit", "error", "hang", "drop", "clear"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs until it is told to end."""
     options = _parser().parse_args(arguments)
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stopped.set())
+    stopped = told_to_end()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         with _fake(options, folder) as fake:
-            _print(_facts(fake))
+            print_line(_facts(fake))
             threading.Thread(target=_obey, args=(fake, stopped), daemon=True).start()
             stopped.wait()
             if options.state_file is not None:
@@ -120,9 +118,9 @@ def _obey(fake: FakeGitHub, stopped: threading.Event) -> None:
             if wanted["do"] == "stop":
                 stopped.set()
                 return
-            _print({"done": _shown(_do(fake, wanted))})
+            print_line({"done": _shown(_do(fake, wanted))})
         except Exception as error:  # noqa: BLE001 - whatever a person typed, the next line may be right
-            _print({"error": f"{type(error).__name__}: {error}"})
+            print_line({"error": f"{type(error).__name__}: {error}"})
 
 
 def _do(fake: FakeGitHub, wanted: dict[str, Any]) -> Any:
@@ -139,11 +137,6 @@ def _shown(value: Any) -> Any:
     if isinstance(value, list):
         return [_shown(item) for item in value]
     return plain(value) if is_dataclass(value) else value
-
-
-def _print(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, default=str) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """The fake as tests hold it: server, state, switches, webhooks."""
 
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import jwt
 
@@ -23,12 +21,13 @@ from tests.support.fake_github.server import Server
 from tests.support.fake_github.state import State
 from tests.support.fake_github.troubles import Troubles
 from tests.support.https import TIMEOUT_SECONDS
+from tests.support.https_server import HttpsFake
 
 HOST = "github.localhost"
 CERTIFICATE_MODE, KEY_MODE = 0o644, 0o600
 
 
-class FakeGitHub(Installations):
+class FakeGitHub(HttpsFake, Installations):
     """GitHub on a free loopback port, for the time of the block.
 
     `folder` gets the CA's certificate, the server's certificate and the app's private key. With an `authority` its CA
@@ -64,32 +63,6 @@ class FakeGitHub(Installations):
         self.port = self._server.port
         self.web_url = self.state.web_url = f"https://{host}:{self.port}"
         self.api_url = self.state.api_url = self.web_url + api_prefix
-
-    def __enter__(self) -> Self:
-        self.listen()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def listen(self) -> None:
-        """Takes connections; again after `stop_listening`."""
-        self._server.start()
-
-    def stop_listening(self) -> None:
-        """Ends all connections and refuses new ones; the port stays the same."""
-        self._server.stop()
-
-    @contextmanager
-    def down(self) -> Iterator[None]:
-        """Refuses connections for the time of the block."""
-        self.stop_listening()
-        try:
-            yield
-        finally:
-            self.listen()
 
     def close(self) -> None:
         """Ends the fake."""

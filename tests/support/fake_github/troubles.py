@@ -1,13 +1,13 @@
 """Switches that make calls fail: rate limits, server errors, answers that never come."""
 
 import re
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import ClassVar
 
 from tests.support.fake_github import limits
 from tests.support.fake_github.clock import Clock
-from tests.support.fake_github.wire import DOCS, Reply, Request, error_reply, json_reply
+from tests.support.fake_github.wire import DOCS, Reply, error_reply, json_reply
+from tests.support.troubles import Switches, Trouble
 
 AUTHORIZE_PAGE = "/login/oauth/authorize"
 _LIMIT_DOCS = f"{DOCS}/using-the-rest-api/rate-limits-for-the-rest-api"
@@ -17,35 +17,21 @@ _SECONDARY = (
 )
 
 
-@dataclass(slots=True)
-class Trouble:
-    """What happens to calls that match."""
+class Troubles(Switches[Reply]):
+    """GitHub's switches.
 
-    answer: Callable[[], Reply] | None
-    """None: there is none."""
-    times: int | None
-    path: re.Pattern[str] | None
-    method: str | None
-    after: bool
-    """Whether the call takes effect before it fails: its answer alone is lost."""
-    hang: bool = False
-    hits: int = 0
-
-
-@dataclass(slots=True)
-class Troubles:
-    """The switches.
-
-    Each takes `times` (how many calls; None: until `clear`), `path` (a regular expression searched in the path without
-    the API prefix; without one everything but the authorisation page matches), `method`, and `after` (the call takes
-    effect and only then fails). Earlier switches come first.
+    Paths are those without the API prefix, in any case; switches without one leave the authorisation page alone.
     """
 
-    clock: Clock
-    _active: list[Trouble] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    released: threading.Event = field(default_factory=threading.Event)
-    """Set: hanging calls end."""
+    path_flags: ClassVar[re.RegexFlag] = re.IGNORECASE
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def is_spared(self, path: str) -> bool:
+        """People at the page wait for nobody's program."""
+        return path == AUTHORIZE_PAGE
 
     def primary_limit(
         self,
@@ -55,7 +41,7 @@ class Troubles:
         times: int | None = 1,
         path: str | None = None,
         method: str | None = None,
-    ) -> Trouble:
+    ) -> Trouble[Reply]:
         """403 or 429 with x-ratelimit-remaining: 0."""
 
         def answer() -> Reply:
@@ -63,7 +49,7 @@ class Troubles:
             told = limits.headers(5000, 5000, self.clock.now() + reset_in)
             return error_reply(status, message, docs=_LIMIT_DOCS, headers=told)
 
-        return self._add(Trouble(answer, times, _compiled(path), method, after=False))
+        return self.add(answer, times=times, path=path, method=method)
 
     def secondary_limit(
         self,
@@ -73,7 +59,7 @@ class Troubles:
         times: int | None = 1,
         path: str | None = None,
         method: str | None = None,
-    ) -> Trouble:
+    ) -> Trouble[Reply]:
         """403 or 429 with Retry-After in seconds; None leaves the header out, which happens too."""
 
         def answer() -> Reply:
@@ -83,7 +69,7 @@ class Troubles:
             docs = f"{_LIMIT_DOCS}#about-secondary-rate-limits"
             return error_reply(status, message, docs=docs, headers=told)
 
-        return self._add(Trouble(answer, times, _compiled(path), method, after=False))
+        return self.add(answer, times=times, path=path, method=method)
 
     def error(
         self,
@@ -93,7 +79,7 @@ class Troubles:
         path: str | None = None,
         method: str | None = None,
         after: bool = False,
-    ) -> Trouble:
+    ) -> Trouble[Reply]:
         """A fault of GitHub's own: 500 in JSON, others as the HTML page of its front."""
 
         def answer() -> Reply:
@@ -102,7 +88,7 @@ class Troubles:
             body = f"<html><body><h1>{status} - Whoa there!</h1></body></html>".encode()
             return Reply(status=status, body=body, headers={"content-type": "text/html"})
 
-        return self._add(Trouble(answer, times, _compiled(path), method, after))
+        return self.add(answer, times=times, path=path, method=method, after=after)
 
     def answer(
         self,
@@ -114,59 +100,7 @@ class Troubles:
         path: str | None = None,
         method: str | None = None,
         after: bool = False,
-    ) -> Trouble:
+    ) -> Trouble[Reply]:
         """Any answer at all."""
         reply = Reply(status=status, body=body, headers=dict(headers or {}))
-        return self._add(Trouble(lambda: reply, times, _compiled(path), method, after))
-
-    def hang(
-        self, *, times: int | None = 1, path: str | None = None, method: str | None = None, after: bool = False
-    ) -> Trouble:
-        """No answer until `release` or the end of the fake; then the connection ends."""
-        return self._add(Trouble(None, times, _compiled(path), method, after, hang=True))
-
-    def drop(
-        self, *, times: int | None = 1, path: str | None = None, method: str | None = None, after: bool = False
-    ) -> Trouble:
-        """The connection ends without an answer."""
-        return self._add(Trouble(None, times, _compiled(path), method, after))
-
-    def clear(self) -> None:
-        """Switches everything off, and ends what hangs."""
-        with self._lock:
-            self._active.clear()
-        self.release()
-
-    def release(self) -> None:
-        """Ends the calls that hang; later ones hang again."""
-        released, self.released = self.released, threading.Event()
-        released.set()
-
-    def take(self, request: Request) -> Trouble | None:
-        """The trouble that this call gets into."""
-        with self._lock:
-            for trouble in self._active:
-                if not _matches(trouble, request):
-                    continue
-                trouble.hits += 1
-                if trouble.times is not None and trouble.hits >= trouble.times:
-                    self._active.remove(trouble)
-                return trouble
-        return None
-
-    def _add(self, trouble: Trouble) -> Trouble:
-        with self._lock:
-            self._active.append(trouble)
-        return trouble
-
-
-def _compiled(path: str | None) -> re.Pattern[str] | None:
-    return None if path is None else re.compile(path, re.IGNORECASE)
-
-
-def _matches(trouble: Trouble, request: Request) -> bool:
-    if trouble.method not in {None, request.method}:
-        return False
-    if trouble.path is None:
-        return request.path != AUTHORIZE_PAGE
-    return trouble.path.search(request.path) is not None
+        return self.add(lambda: reply, times=times, path=path, method=method, after=after)

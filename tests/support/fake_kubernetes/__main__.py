@@ -4,23 +4,18 @@ It prints one JSON line with its facts, and ends with SIGTERM or SIGINT.
 """
 
 import argparse
-import json
-import signal
-import sys
 import tempfile
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.support.by_hand import print_line, told_to_end
 from tests.support.fake_kubernetes.fake import FakeKubernetes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs until it is told to end."""
     options = _parser().parse_args(arguments)
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stopped.set())
+    stopped = told_to_end()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -28,8 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for manifest in options.manifest:
                 fake.create_all(manifest)
             facts = {"url": fake.url, "ca_file": str(fake.ca_file), "kubeconfig": str(fake.kubeconfig())}
-            sys.stdout.write(json.dumps(facts | {"admin_token": fake.admin_token}) + "\n")
-            sys.stdout.flush()
+            print_line(facts | {"admin_token": fake.admin_token})
             stopped.wait()
     return 0
 

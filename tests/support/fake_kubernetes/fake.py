@@ -3,17 +3,15 @@
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from certs import HTTP_ALPN, Authority, server_context, write_file
 from tests.support.fake_kubernetes.access import ADMIN, service_account_user
 from tests.support.fake_kubernetes.server import Server
 from tests.support.fake_kubernetes.wire import Object
 from tests.support.fake_kubernetes.workloads import Workloads
+from tests.support.https_server import HttpsFake
 
 HOST = "127.0.0.1"
 NAMES = (HOST, "localhost")
@@ -25,7 +23,7 @@ EVERYTHING: tuple[Object, ...] = (
 _RBAC = "rbac.authorization.k8s.io"
 
 
-class FakeKubernetes(Workloads):
+class FakeKubernetes(HttpsFake, Workloads):
     """A cluster whose API server is on a free loopback port for the time of the block.
 
     `folder` gets the CA's certificate, the server's certificate, and kubeconfigs. All methods may be called from any
@@ -50,33 +48,7 @@ class FakeKubernetes(Workloads):
         self.admin_token = self.tokens.issue(ADMIN)
         """May do everything."""
 
-    def __enter__(self) -> Self:
-        self.listen()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     # --- server -----------------------------------------------------------------------------------------------------
-
-    def listen(self) -> None:
-        """Takes connections; again after `stop_listening`, with the same objects."""
-        self._server.start()
-
-    def stop_listening(self) -> None:
-        """Ends all connections and refuses new ones; the port stays the same."""
-        self._server.stop()
-
-    @contextmanager
-    def down(self) -> Iterator[None]:
-        """Refuses connections for the time of the block."""
-        self.stop_listening()
-        try:
-            yield
-        finally:
-            self.listen()
 
     def restart(self) -> None:
         """Ends all connections, and takes new ones with the same objects."""

@@ -5,12 +5,11 @@ import select
 import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.support.fake_kubernetes.wire import Refusal, Reply, Request, failure
-from tests.support.https_server import HttpsServer
+from tests.support.https_server import HttpHandler, HttpsServer
 
 Handle = Callable[[Request], Reply | None]
 """None ends the connection without an answer."""
@@ -29,20 +28,13 @@ class Server(HttpsServer):
         super().__init__(partial(_Handler, handle), context, port=port, release=release)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(HttpHandler):
     server_version = "kube-apiserver"
-    sys_version = ""
     timeout = STALL_SECONDS
-    wbufsize = -1  # one write for head and body
-    disable_nagle_algorithm = True
 
     def __init__(self, answer: Handle, *arguments: Any) -> None:
         self._answer = answer
         super().__init__(*arguments)
-
-    def log_message(self, *_arguments: object) -> None:
-        """The fake keeps a record of its own."""
 
     def _serve(self) -> None:
         length = self.headers.get("content-length") or "0"
