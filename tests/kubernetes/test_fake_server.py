@@ -6,6 +6,7 @@ import pytest
 
 from tests.kubernetes.asking import HOST, READ_PODS, Api
 from tests.support.fake_kubernetes import FakeKubernetes, Refusal
+from tests.support.fake_kubernetes.wire import Request
 from tests.support.https import ClosedError, Connection
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -116,6 +117,21 @@ def test_open_watches_end_with_410_when_they_are_told_to(fake: FakeKubernetes, a
         fake.wait_for_open_calls(1, verb="watch")
         fake.expire_watches()
         assert [event["object"]["code"] for event in events.rest()] == [410]
+
+
+def test_a_watch_is_told_to_end_also_before_its_first_event(fake: FakeKubernetes) -> None:
+    asked = Request(
+        method="GET",
+        path=PODS,
+        query={"watch": "true", "resourceVersion": str(fake.store.version), "timeoutSeconds": "1"},
+        headers={"authorization": f"Bearer {fake.admin_token}"},
+    )
+    reply = fake.gateway.handle(asked)
+    assert reply is not None
+    assert fake.open_calls(verb="watch")
+    fake.expire_watches()
+    assert not isinstance(reply.body, bytes)
+    assert b'"code":410' in b"".join(reply.body)
 
 
 def test_a_watch_that_leaves_is_noticed(fake: FakeKubernetes, admin: Api) -> None:

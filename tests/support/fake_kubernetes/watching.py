@@ -133,7 +133,7 @@ class Watches:
 
 
 class Watch:
-    """The stream of one."""
+    """The stream of one. Made with the lock held: what tests do to all open watches counts for it from then on."""
 
     def __init__(self, store: Store, watches: Watches, chosen: Selection, request: Request) -> None:
         self._store, self._watches, self._chosen = store, watches, chosen
@@ -143,12 +143,13 @@ class Watch:
         if self._from and not self._from.isdigit():
             raise bad_request(f'Invalid value: "{self._from}": invalid resource version')
         seconds = request.number("timeoutSeconds")
+        self._rounds = watches.bookmark_round, watches.expired_round
         self._until = time.monotonic() + (WATCH_SECONDS if seconds is None else seconds)
 
     def events(self) -> Iterator[list[Object]]:
         """Events as they come; an empty list is a moment in which nothing did."""
+        bookmark_round, expired_round = self._rounds
         with self._store.lock:
-            bookmark_round, expired_round = self._watches.bookmark_round, self._watches.expired_round
             version, first = self._first()
         yield first
         if first and first[-1]["type"] == "ERROR":
