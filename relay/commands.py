@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import trio
 import typer
 
@@ -21,7 +22,10 @@ from relay.login_links import LinkRequest, make_login_link
 from relay.setup import initialise, try_out
 from relay.store.rows import Transaction
 from relay.telemetry import configure_logging
+from relay.workers import Program, Supervisor, take_post
 
+MAX_WORKERS = 64
+"""More than the cores of machines that this is made for; WELCOME has room for 256."""
 EXIT_FAILURE = 1
 EXIT_CONFIGURATION = 2
 EXIT_INTERRUPTED = 130  # what shells and the command line library make of Ctrl-C
@@ -142,11 +146,34 @@ def login_link(
 
 
 @cli.command()
-def serve(config_file: ConfigOption) -> None:
-    """Run the relay until SIGTERM or SIGINT."""
+def serve(
+    config_file: ConfigOption,
+    workers: Annotated[int, typer.Option(help="How many processes share the port.", min=1, max=MAX_WORKERS)] = 1,
+) -> None:
+    """Run the relay until SIGTERM or SIGINT; with several workers SIGHUP replaces them one by one."""
     settings = _checked(config_file)
     configure_logging()
-    trio.run(Relay(settings).run)
+    if workers == 1:
+        trio.run(Relay(settings).run)
+        return
+    program = Program(config=config_file.absolute())
+    code = trio.run(Supervisor(program, count=workers, load=partial(_checked, config_file)).run)
+    if code:
+        raise typer.Exit(code)
+
+
+@cli.command(hidden=True)
+def worker(config_file: ConfigOption, control: Annotated[int, typer.Option(help="The supervisor's socket.")]) -> None:
+    """One of several processes; `serve --workers` starts it."""
+    settings = _checked(config_file)
+    configure_logging()
+    trio.run(_work, settings, control)
+
+
+async def _work(settings: config.Settings, control: int) -> None:
+    post = await take_post(control)
+    structlog.contextvars.bind_contextvars(worker=post.assignment.slot)
+    await Relay(settings, post=post).run()
 
 
 @cli.command()
