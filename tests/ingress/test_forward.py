@@ -244,6 +244,24 @@ async def test_more_requests_than_a_cluster_may_have_in_flight_are_refused() -> 
         assert answer.get("retry-after") is not None
 
 
+async def test_a_request_that_was_sent_when_the_drain_began_is_answered() -> None:
+    async def target(stream: MuxStream) -> None:
+        for _ in range(2):  # the stream is kept as well
+            await read_head(stream)
+            await stream.send_all(OK)
+
+    async with stage(target) as made:
+        visitor = await made.visitor()
+        answer = await visitor.ask(request())
+        assert (answer.status, answer.get("connection")) == (200, None)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(made.ingress.drain)
+            await trio.testing.wait_all_tasks_blocked()
+            answer = await visitor.ask(request())
+            assert (answer.status, answer.get("connection")) == (200, "close")
+            assert await visitor.rest() == b""
+
+
 async def test_draining_closes_idle_connections_and_lets_others_finish() -> None:
     release = trio.Event()
 
