@@ -63,7 +63,7 @@ class WorkerDoors:
     def begin(self, parts: Parts, nursery: trio.Nursery) -> None:
         """Takes tunnels, and visitors unless a predecessor still has them."""
         self._parts, self._nursery = parts, nursery
-        nursery.start_soon(parts.accept, self._post.tunnels, self._agents)
+        nursery.start_soon(parts.accept_agents, self._post.tunnels, self._agents)
         if not self._post.assignment.held:
             self.open()
         nursery.start_soon(self._post.serve, self)

@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -22,7 +22,7 @@ from relay.operations import serve_operations
 from relay.page_services import page_services
 from relay.store import Change, Database, LoginLookups, Lookups, orgs
 from relay.telemetry import Telemetry
-from relay.transport import ListenerLimits, TlsStream, serve_tls
+from relay.transport import Handshakes, ListenerLimits, TlsStream, serve_tls
 from relay.tunnels import Registry, TunnelAcceptor
 from relay.upkeep import Upkeep
 from relay.workers import Post
@@ -74,6 +74,7 @@ class Parts:
         self._preview_logins = self._make_preview_logins()
         self.memberships: Memberships | None = None
         self._registry = Registry()
+        self._handshakes = Handshakes()
         self.clusters = ClusterAccess(self._registry)
         database.subscribe(self._on_change)
         budget = ReceiveBudget(settings.limits.receive_budget_bytes // _processes(relay.post))
@@ -200,6 +201,18 @@ class Parts:
 
     async def accept(self, listeners: list[socket.socket], scope: trio.CancelScope) -> None:
         """Accepts visitors and agents until `scope` is cancelled; connections that are open go on."""
+        await self._accept(listeners, scope, self._serve)
+
+    async def accept_agents(self, listeners: list[socket.socket], scope: trio.CancelScope) -> None:
+        """The same where there is nothing for visitors."""
+        await self._accept(listeners, scope, self._serve_agent)
+
+    async def _accept(
+        self,
+        listeners: list[socket.socket],
+        scope: trio.CancelScope,
+        serve: Callable[[TlsStream], Awaitable[None]],
+    ) -> None:
         limits = self._settings.limits
         refused = self._relay.telemetry.refused_connections
 
@@ -209,12 +222,13 @@ class Parts:
         await serve_tls(
             listeners,
             self._relay.contexts.context,
-            self._serve,
+            serve,
             limits=ListenerLimits(
                 handshake_seconds=limits.handshake_seconds, connections_per_address=limits.connections_per_address
             ),
             on_refused=count,
             accepting=scope,
+            handshakes=self._handshakes,
         )
 
     async def _serve(self, stream: TlsStream) -> None:
@@ -225,6 +239,13 @@ class Parts:
             self._relay.telemetry.refused_connections["tunnel_tls"] += 1
         else:
             await self._acceptor.serve(stream)
+
+    async def _serve_agent(self, stream: TlsStream) -> None:
+        """A connection to a port for agents; a WebSocket's is made for the tunnel's name, which serves nothing else."""
+        if stream.alpn == TUNNEL_ALPN or stream.server_name == self._settings.hosts.tunnel:
+            await self._serve(stream)
+        else:
+            self._relay.telemetry.refused_connections["not_an_agent"] += 1
 
     async def _accept_websocket(self, stream: TlsStream, initial: bytes) -> None:
         if stream.version != TUNNEL_TLS_VERSION:
@@ -270,6 +291,7 @@ class Parts:
             # A hint: the tunnel still takes streams, for requests that have been read and not yet forwarded.
             tunnel.goaway(CloseCode.DRAIN, "this relay process is ending", retry_after_seconds=RETRY_WINDOW_SECONDS)
         with trio.move_on_after(self._settings.limits.drain_seconds):
+            await self._handshakes.over()
             await self.ingress.drain()
         await self._registry.drain(retry_window_seconds=RETRY_WINDOW_SECONDS, deadline_seconds=TUNNEL_DRAIN_SECONDS)
 

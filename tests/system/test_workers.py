@@ -9,13 +9,14 @@ import threading
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.support.deployment import Deployment
-from tests.support.https import Answer
+from tests.support.https import Answer, ClosedError
 from tests.support.load import Load, Visits
 from tests.support.processes import Running
 from tests.support.site import SampleApp, Site, preview
@@ -118,6 +119,16 @@ def test_requests_reach_the_cluster_through_every_worker(workers: Workers) -> No
     assert set(workers.figures("signadot_tunnels")) == {'{worker="0"}', '{worker="1"}'}
     assert len(workers.pids) == 2
     assert workers.get("/readyz") == "ok\n"
+
+
+def test_the_ports_for_agents_serve_no_visitors(workers: Workers) -> None:
+    dialled = re.findall(r'"relay": "tunnel.localhost:([0-9]+)"', workers.agent.output)
+    ports = {int(port) for port in dialled} - {workers.port}
+    assert ports
+    for port in ports:
+        with pytest.raises((ClosedError, OSError)):
+            replace(Site.of(workers), port=port).ask(HOST)
+    assert workers.figures("signadot_refused_connections_total")['{reason="not_an_agent"}'] == len(ports)
 
 
 def test_a_killed_worker_is_started_again_and_its_counts_stay(workers: Workers) -> None:
