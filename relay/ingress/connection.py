@@ -14,7 +14,7 @@ from relay.ingress.admission import Admission, Admitted
 from relay.ingress.answers import redirection, refusal
 from relay.ingress.deadlines import SWEEP_SECONDS, Phase, Watchdog
 from relay.ingress.errors import HeadTimeoutError, Redirect, TargetTimeoutError
-from relay.ingress.pool import StreamPool
+from relay.ingress.pool import Leaving, StreamPool
 from relay.ingress.repetition import Repetition
 from relay.ingress.settings import Hosts, IngressLimits, Tunnels
 from relay.telemetry import AccessRecord, Telemetry, access_context
@@ -53,6 +53,7 @@ class Shared:
         self.tunnels = tunnels
         self.telemetry = telemetry
         self.watchdog = Watchdog()
+        self.leaving = Leaving()
         self.in_flight: Counter[str] = Counter()
         """Exchanges under way by cluster id."""
         self.strangers: Counter[str] = Counter()
@@ -87,7 +88,7 @@ class VisitorConnection:
         self.peer = stream.peer_address[0]
         self.buffer = bytearray()
         """Bytes that were received and not yet used."""
-        self.pool = StreamPool()
+        self.pool = StreamPool(shared.leaving)
         self.admitted: Admitted | None = None
         """The last decision about a preview request, for the next one."""
         self.repetition = Repetition()

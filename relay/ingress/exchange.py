@@ -354,9 +354,10 @@ class Exchange:
     def _settle(self, response: ResponseHead) -> None:
         """Keeps the stream for the connection's next request; both messages have ended where they should."""
         stream = self._stream
-        if stream is not None and self._request_done and response.keep_alive:
+        if stream is not None and self._request_done:
             shared = self._connection.shared
-            self._connection.pool.put(self._key, stream, now=shared.watchdog.now, keep=not shared.memory_short())
+            keep = response.keep_alive and not shared.memory_short()
+            self._connection.pool.put(self._key, stream, now=shared.watchdog.now, keep=keep)
             self._stream = None
 
     async def _switch(self, response: ResponseHead, rest: bytes) -> bool:

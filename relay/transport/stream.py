@@ -375,15 +375,18 @@ class MuxStream(trio.abc.HalfCloseableStream):
             if not (self._at_end and self._finished):
                 self.reset(ResetCode.CANCELLED)
             raise
-        else:
-            if not self._closed and self._error is None:
-                self._close()
         finally:
-            self._closed = True
-            self._wake_receiver()
-            self._wake_sender()
-            self._wake_opening()
+            self.close()
         await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def close(self) -> None:
+        """`aclose` without waiting."""
+        if not self._closed and self._error is None:
+            self._close()
+        self._closed = True
+        self._wake_receiver()
+        self._wake_sender()
+        self._wake_opening()
 
     def _close(self) -> None:
         if self._chunks:
