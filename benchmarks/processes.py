@@ -1,6 +1,7 @@
 """Programs under test: started on their core, waited for, stopped again."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
+
 from benchmarks.machine import environment
 from benchmarks.placement import Placement, Role
 
@@ -18,6 +21,9 @@ START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.02
 LOG_TAIL_CHARACTERS = 2000
+
+SPARE_FILES = 500
+"""Beside the connections that a scenario counts: visitors, targets, the database, logs."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -88,6 +94,24 @@ def run(command: Sequence[str], *, seconds: float = 60.0) -> str:
     if result.returncode != 0:
         raise BenchmarkError(f"{command[0]} ended with {result.returncode}: {result.stderr[-LOG_TAIL_CHARACTERS:]}")
     return result.stdout
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process that we started is over, though nobody has asked for its exit code yet."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def need_files(count: int, *, what: str) -> None:
+    """Raises BenchmarkError where a process may not open so many files."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed < count + SPARE_FILES:
+        raise BenchmarkError(
+            f"{what} need {count + SPARE_FILES:,} open files a process and the system allows {allowed:,}: "
+            f"raise the hard limit (ulimit -Hn {count + SPARE_FILES}) or ask for fewer"
+        )
 
 
 @contextmanager

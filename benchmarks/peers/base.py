@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.peers.site import Site
 from benchmarks.placement import Placement
 from benchmarks.processes import Ground
 from benchmarks.target import Target
@@ -27,6 +28,8 @@ class LivePeer:
     """Of its program, where it is not one of this project's or of the machine's."""
     hold: Sequence[str] | None = None
     """A program that keeps `--count N` idle tunnels (or what comes nearest) open; None where there is no such thing."""
+    site: Site | None = None
+    """Where scenarios can fill a store and start the front again; None for all but our own relay."""
 
 
 class Peer(ABC):

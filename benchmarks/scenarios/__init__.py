@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from benchmarks.scenarios.base import SHARES, Measure, Options, Run, Scenario
 from benchmarks.scenarios.beside import Beside
 from benchmarks.scenarios.bulk import Bulk
+from benchmarks.scenarios.growth import Growth, chosen_growth
 from benchmarks.scenarios.handshakes import Handshakes
 from benchmarks.scenarios.idle import Idle
 from benchmarks.scenarios.requests import SIZES, Requests, chosen_requests
+from benchmarks.scenarios.storm import Storm
 
 SCENARIOS: dict[str, tuple[Scenario, ...]] = {
     "requests": tuple(chosen_requests(Options())),
@@ -15,13 +17,19 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
     "beside": (Beside(),),
     "handshakes": (Handshakes(kind="flood"), Handshakes(kind="full"), Handshakes(kind="resumed")),
     "idle": (Idle(),),
+    "storm": (Storm(),),
+    "growth": tuple(chosen_growth(Options())),
 }
 """What the command line calls them."""
 
 
 def chosen_scenarios(names: Sequence[str], options: Options) -> list[Scenario]:
-    """The scenarios of these names, `requests` as the options want them. Raises KeyError for an unknown name."""
-    own: dict[str, Sequence[Scenario]] = {"requests": chosen_requests(options)}
+    """The scenarios of these names, as the options want them. Raises KeyError for an unknown name."""
+    own: dict[str, Sequence[Scenario]] = {"requests": chosen_requests(options), "growth": chosen_growth(options)}
+    if options.tunnels:
+        own["idle"] = [Idle(tunnels=count) for count in options.tunnels]
+    if options.agents:
+        own["storm"] = [Storm(agents=count) for count in options.agents]
     return [scenario for name in names for scenario in own.get(name, SCENARIOS[name])]
 
 
@@ -31,6 +39,7 @@ __all__ = [
     "SIZES",
     "Beside",
     "Bulk",
+    "Growth",
     "Handshakes",
     "Idle",
     "Measure",
@@ -38,5 +47,6 @@ __all__ = [
     "Requests",
     "Run",
     "Scenario",
+    "Storm",
     "chosen_scenarios",
 ]

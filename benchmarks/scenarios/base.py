@@ -37,7 +37,14 @@ class Options:
     """Of kept-alive requests; empty: the scenario's own choice."""
     answers: tuple[str, ...] = ()
     """Sizes of answers of the same, by name; empty: the scenario's own choice."""
-    tunnels: int = 1000
+    tunnels: tuple[int, ...] = ()
+    """Idle ones; empty: the scenario's own choice."""
+    agents: tuple[int, ...] = ()
+    """That come back in a storm; empty: the scenario's own choice."""
+    workspaces: tuple[int, ...] = ()
+    """Among which a request finds its own; empty: the scenario's own choice."""
+    clusters: tuple[int, ...] = ()
+    """The same for clusters with a live tunnel."""
     patience_seconds: float = 0.0
     """How long each round may wait for the machine to become quiet; 0: start at once."""
 
@@ -113,6 +120,8 @@ class Scenario(ABC):
     """What the variants of the family count; empty where they are words."""
     fresh: ClassVar[bool] = False
     """Whether each round needs peers that have just started."""
+    own: ClassVar[bool] = False
+    """Whether it needs peers for itself, started once; `prepare` brings them to what is to be measured."""
 
     def suits(self, live: LivePeer) -> bool:
         """Whether it means something for this peer."""
@@ -122,6 +131,13 @@ class Scenario(ABC):
         """Lets caches, pools and allocators settle before the first round."""
         command = wrk_command(run.live.visits["small"], connections=WARM_UP_CONNECTIONS, seconds=WARM_UP_SECONDS)
         run.load(command, seconds=WARM_UP_SECONDS)
+
+    def prepare(self, run: Run) -> LivePeer:
+        """What is measured, made of a peer that was started for this scenario; what it starts ends with the scenario.
+
+        Only where `own` is true. Raises BenchmarkError.
+        """
+        return run.live
 
     @abstractmethod
     def measure(self, run: Run) -> Mapping[str, float | None]:

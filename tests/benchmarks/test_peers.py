@@ -112,9 +112,9 @@ def test_handshakes_are_resumed_where_they_should_be(
 
 
 def test_idle_tunnels_have_a_price(peer: Peer, live: LivePeer, ground: Ground, target: Target) -> None:
-    options = Options(rounds=1, tunnels=50)
+    options = Options(rounds=1)
     bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, watch=Silent())
-    result = bench.run(Idle())
+    result = bench.run(Idle(tunnels=50))
     # That the client was the bottleneck while it opened is true on some machines, and no fault.
     assert not [remark for remark in result.remarks if "failed" in remark]
     assert 0 < result.figures[live.name]["kib_per_tunnel"].median < 1000
