@@ -103,7 +103,7 @@ class Bench:
         if not scenario.own:
             yield self
             return
-        with self.ground.inner() as inner:
+        with self.ground.inner(delay_seconds=scenario.delay_seconds) as inner:
             live = []
             for name in self.names(scenario):
                 started = self._peer(name).start(inner, self.target)
@@ -117,7 +117,7 @@ class Bench:
 
     @contextmanager
     def _run(self, scenario: Scenario, name: str) -> Iterator[Run]:
-        with self.ground.inner() as inner:
+        with self.ground.inner(delay_seconds=scenario.delay_seconds) as inner:
             if scenario.fresh:
                 live = self._peer(name).start(inner, self.target)
             else:

@@ -28,6 +28,8 @@ class LivePeer:
     """Of its program, where it is not one of this project's or of the machine's."""
     hold: Sequence[str] | None = None
     """A program that keeps `--count N` idle tunnels (or what comes nearest) open; None where there is no such thing."""
+    takes_link: bool = False
+    """Whether the link of a ground comes between its front and its back."""
     site: Site | None = None
     """Where scenarios can fill a store and start the front again; None for all but our own relay."""
 

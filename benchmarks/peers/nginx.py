@@ -40,7 +40,7 @@ class Nginx(Peer):
             "front",
             name="nginx-front",
             port=port,
-            http=_front(folder, port=port, back_port=back_port, key=key, log=log),
+            http=_front(folder, port=port, back_port=ground.far(back_port), key=key, log=log),
             workers=self._workers,
         )
         return LivePeer(
@@ -48,6 +48,7 @@ class Nginx(Peer):
             visits=visits(f"https://{HOST}:{port}", headers=(("signadot-api-key", key),), ca_file=folder / "ca.pem"),
             roles={"front": [front], "back": [back]},
             placement=ground.placement,
+            takes_link=True,
             note=f"API key, headers and access log on, workers: {self._workers}",
             hold=[
                 *(sys.executable, "-m", "benchmarks.hold", "--port", str(port), "--host", HOST),

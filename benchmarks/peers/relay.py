@@ -72,7 +72,7 @@ class Relay(Peer):
         token = _register(Api(site), target)
         token_file = state / "cluster.token"
         write_file(token_file, token.encode(), mode=0o600)
-        arguments = agent_arguments(port, token_file=token_file, ca_file=state / "ca.pem")
+        arguments = agent_arguments(ground.far(port), token_file=token_file, ca_file=state / "ca.pem")
         agent = ground.start("back", [*python, "client", *arguments], name=f"{self.name}-agent")
         roles = {"front": [relay], "back": [agent]}
         live = replace(
@@ -164,5 +164,6 @@ def _live(ground: Ground, name: str, *, site: Site, token_file: Path, roles: dic
             *(sys.executable, "-m", "benchmarks.hold", "--port", str(site.port), "--host", HOSTS["tunnel"]),
             *("--ca-file", str(site.ca_file), "--token-file", str(token_file)),
         ],
+        takes_link=True,
         site=site,
     )

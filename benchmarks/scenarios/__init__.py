@@ -9,6 +9,8 @@ from benchmarks.scenarios.growth import Growth, chosen_growth
 from benchmarks.scenarios.handshakes import Handshakes
 from benchmarks.scenarios.idle import Idle
 from benchmarks.scenarios.requests import SIZES, Requests, chosen_requests
+from benchmarks.scenarios.slow_link import CORE as ROUND_TRIPS
+from benchmarks.scenarios.slow_link import SlowLink
 from benchmarks.scenarios.storm import Storm
 
 SCENARIOS: dict[str, tuple[Scenario, ...]] = {
@@ -16,6 +18,7 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
     "bulk": (Bulk(direction="down"), Bulk(direction="up")),
     "beside": (Beside(),),
     "handshakes": (Handshakes(kind="flood"), Handshakes(kind="full"), Handshakes(kind="resumed")),
+    "slow-link": tuple(SlowLink(round_trip=milliseconds) for milliseconds in ROUND_TRIPS),
     "idle": (Idle(),),
     "storm": (Storm(),),
     "growth": tuple(chosen_growth(Options())),
@@ -26,6 +29,8 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
 def chosen_scenarios(names: Sequence[str], options: Options) -> list[Scenario]:
     """The scenarios of these names, as the options want them. Raises KeyError for an unknown name."""
     own: dict[str, Sequence[Scenario]] = {"requests": chosen_requests(options), "growth": chosen_growth(options)}
+    if options.round_trips:
+        own["slow-link"] = [SlowLink(round_trip=milliseconds) for milliseconds in options.round_trips]
     if options.tunnels:
         own["idle"] = [Idle(tunnels=count) for count in options.tunnels]
     if options.agents:
@@ -47,6 +52,7 @@ __all__ = [
     "Requests",
     "Run",
     "Scenario",
+    "SlowLink",
     "Storm",
     "chosen_scenarios",
 ]

@@ -43,6 +43,8 @@ class Options:
     """That come back in a storm; empty: the scenario's own choice."""
     workspaces: tuple[int, ...] = ()
     """Among which a request finds its own; empty: the scenario's own choice."""
+    round_trips: tuple[int, ...] = ()
+    """Of a slow link, milliseconds; empty: the scenario's own choice."""
     clusters: tuple[int, ...] = ()
     """The same for clusters with a live tunnel."""
     patience_seconds: float = 0.0
@@ -118,6 +120,8 @@ class Scenario(ABC):
     """What tells it from the others of its family: a word, or a number where there is an axis."""
     axis: str = ""
     """What the variants of the family count; empty where they are words."""
+    delay_seconds: float = 0.0
+    """Of the link between the fronts and the backs of its own peers, each way."""
     fresh: ClassVar[bool] = False
     """Whether each round needs peers that have just started."""
     own: ClassVar[bool] = False

@@ -107,8 +107,8 @@ def test_more_files_than_the_system_allows_are_asked_for_in_words() -> None:
 
 
 def test_options_choose_sizes_of_storm_and_growth() -> None:
-    options = Options(agents=(7, 9), clusters=(3,), tunnels=(5000,))
-    names = [scenario.name for scenario in chosen_scenarios(["storm", "growth", "idle"], options)]
-    assert names == ["storm-7", "storm-9", "growth-clusters-3", "idle-5000"]
+    options = Options(agents=(7, 9), clusters=(3,), tunnels=(5000,), round_trips=(20,))
+    names = [scenario.name for scenario in chosen_scenarios(["storm", "growth", "idle", "slow-link"], options)]
+    assert names == ["storm-7", "storm-9", "growth-clusters-3", "idle-5000", "slow-link-20"]
     assert [scenario.name for scenario in chosen_scenarios(["storm", "idle"], Options())] == ["storm-1000", "idle"]
     assert Storm().axis == "agents"
