@@ -25,6 +25,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=_positive, default=5, help="length of a round of requests, or of a profile")
     made.add_argument("--mib", type=_positive, default=1024, help="size of a bulk body (default: %(default)s)")
     made.add_argument("--tunnels", type=_positive, action="append", help="idle ones; repeatable (default: 1000)")
+    made.add_argument("--sockets", type=_positive, action="append", help="WebSockets; repeatable (default: 1000)")
     made.add_argument("--agents", type=_positive, action="append", help="of a storm; repeatable (default: 1000)")
     made.add_argument(
         "--round-trip", type=_positive, action="append", help="of a slow link, ms; repeatable (default: 50 and 100)"
@@ -71,6 +72,7 @@ def options_of(chosen: argparse.Namespace) -> Options:
         connections=tuple(chosen.connections or ()),
         answers=tuple(chosen.answer or ()),
         tunnels=tuple(chosen.tunnels or ()),
+        sockets=tuple(chosen.sockets or ()),
         round_trips=tuple(chosen.round_trip or ()),
         agents=tuple(chosen.agents or ()),
         workspaces=tuple(chosen.workspaces or ()),

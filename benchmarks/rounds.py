@@ -73,7 +73,7 @@ class Bench:
 
     def run(self, scenario: Scenario) -> Result:
         """All rounds of a scenario."""
-        with self._prepared(scenario) as bench:
+        with self.prepared(scenario, self.names(scenario)) as bench:
             return bench.run_prepared(scenario)
 
     def run_prepared(self, scenario: Scenario) -> Result:
@@ -98,17 +98,17 @@ class Bench:
         return [live.name for live in self.live if scenario.suits(live)]
 
     @contextmanager
-    def _prepared(self, scenario: Scenario) -> Iterator["Bench"]:
-        """This bench, with peers of the scenario's own where it wants them."""
+    def prepared(self, scenario: Scenario, names: Sequence[str]) -> Iterator["Bench"]:
+        """This bench, with peers of the scenario's own where it wants them, on a ground that ends with it."""
         if not scenario.own:
             yield self
             return
         with self.ground.inner(delay_seconds=scenario.delay_seconds) as inner:
             live = []
-            for name in self.names(scenario):
+            for name in names:
                 started = self._peer(name).start(inner, self.target)
                 live.append(scenario.prepare(self._run_of(started, inner)))
-            yield replace(self, live=live)
+            yield replace(self, ground=inner, live=live)
 
     def _warm_up(self, scenario: Scenario, names: Sequence[str]) -> None:
         for name in names:

@@ -76,7 +76,8 @@ class Relay(Peer):
         agent = ground.start("back", [*python, "client", *arguments], name=f"{self.name}-agent")
         roles = {"front": [relay], "back": [agent]}
         live = replace(
-            _live(ground, self.name, site=site, token_file=token_file, roles=roles),
+            _live(ground, target, site=site, token_file=token_file, roles=roles),
+            name=self.name,
             version=self._interpreter,
             note=f"API key, headers, access log and metrics on, workers: {self._workers}, {self._interpreter}",
         )
@@ -148,22 +149,32 @@ def _register(api: Api, target: Target) -> str:
     endpoints = [
         {"name": "web", "target": f"http://127.0.0.1:{target.port}"},
         {"name": "sink", "target": f"http://127.0.0.1:{target.sink_port}"},
+        {"name": "echo", "target": f"http://127.0.0.1:{target.echo_port}"},
     ]
     api.call("PUT", f"/workspaces/{WORKSPACE}", {"spec": {"cluster": CLUSTER, "endpoints": endpoints}})
     return str(token)
 
 
-def _live(ground: Ground, name: str, *, site: Site, token_file: Path, roles: dict[str, list[int]]) -> LivePeer:
-    web, sink = (f"https://{endpoint}--{WORKSPACE}.{HOSTS['preview']}:{site.port}" for endpoint in ("web", "sink"))
+def _live(ground: Ground, target: Target, *, site: Site, token_file: Path, roles: dict[str, list[int]]) -> LivePeer:
+    web, sink, echo = (
+        f"https://{endpoint}--{WORKSPACE}.{HOSTS['preview']}:{site.port}" for endpoint in ("web", "sink", "echo")
+    )
+    proxy = Visit(
+        url=f"https://{HOSTS['proxy']}:{site.port}",
+        headers=(("proxy-authorization", f"Bearer {site.api_key}"), ("signadot-cluster", CLUSTER)),
+        ca_file=site.ca_file,
+    )
+    straight = visits(f"http://127.0.0.1:{target.port}")
     return LivePeer(
-        name=name,
-        visits=visits(web, sink=sink, headers=((API_KEY_HEADER, site.api_key),), ca_file=site.ca_file),
+        name=Relay.name,
+        visits=visits(web, sink=sink, echo=echo, headers=((API_KEY_HEADER, site.api_key),), ca_file=site.ca_file),
         roles=roles,
         placement=ground.placement,
         hold=[
             *(sys.executable, "-m", "benchmarks.hold", "--port", str(site.port), "--host", HOSTS["tunnel"]),
             *("--ca-file", str(site.ca_file), "--token-file", str(token_file)),
         ],
+        raw={name: replace(visit, proxy=proxy) for name, visit in straight.items()},
         takes_link=True,
         site=site,
     )

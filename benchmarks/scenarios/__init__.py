@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from benchmarks.scenarios.base import SHARES, Measure, Options, Run, Scenario
 from benchmarks.scenarios.beside import Beside
 from benchmarks.scenarios.bulk import Bulk
+from benchmarks.scenarios.connect import Connect
 from benchmarks.scenarios.growth import Growth, chosen_growth
 from benchmarks.scenarios.handshakes import Handshakes
 from benchmarks.scenarios.idle import Idle
@@ -12,12 +13,17 @@ from benchmarks.scenarios.requests import SIZES, Requests, chosen_requests
 from benchmarks.scenarios.slow_link import CORE as ROUND_TRIPS
 from benchmarks.scenarios.slow_link import SlowLink
 from benchmarks.scenarios.storm import Storm
+from benchmarks.scenarios.streams import Streams
+from benchmarks.scenarios.websockets import WebSockets
 
 SCENARIOS: dict[str, tuple[Scenario, ...]] = {
     "requests": tuple(chosen_requests(Options())),
     "bulk": (Bulk(direction="down"), Bulk(direction="up")),
     "beside": (Beside(),),
     "handshakes": (Handshakes(kind="flood"), Handshakes(kind="full"), Handshakes(kind="resumed")),
+    "connect": (Connect(),),
+    "streams": (Streams(),),
+    "websockets": (WebSockets(),),
     "slow-link": tuple(SlowLink(round_trip=milliseconds) for milliseconds in ROUND_TRIPS),
     "idle": (Idle(),),
     "storm": (Storm(),),
@@ -29,6 +35,8 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
 def chosen_scenarios(names: Sequence[str], options: Options) -> list[Scenario]:
     """The scenarios of these names, as the options want them. Raises KeyError for an unknown name."""
     own: dict[str, Sequence[Scenario]] = {"requests": chosen_requests(options), "growth": chosen_growth(options)}
+    if options.sockets:
+        own["websockets"] = [WebSockets(sockets=count) for count in options.sockets]
     if options.round_trips:
         own["slow-link"] = [SlowLink(round_trip=milliseconds) for milliseconds in options.round_trips]
     if options.tunnels:
@@ -44,6 +52,7 @@ __all__ = [
     "SIZES",
     "Beside",
     "Bulk",
+    "Connect",
     "Growth",
     "Handshakes",
     "Idle",
@@ -54,5 +63,7 @@ __all__ = [
     "Scenario",
     "SlowLink",
     "Storm",
+    "Streams",
+    "WebSockets",
     "chosen_scenarios",
 ]

@@ -39,6 +39,8 @@ class Options:
     """Sizes of answers of the same, by name; empty: the scenario's own choice."""
     tunnels: tuple[int, ...] = ()
     """Idle ones; empty: the scenario's own choice."""
+    sockets: tuple[int, ...] = ()
+    """WebSockets; empty: the scenario's own choice."""
     agents: tuple[int, ...] = ()
     """That come back in a storm; empty: the scenario's own choice."""
     workspaces: tuple[int, ...] = ()
@@ -92,7 +94,12 @@ class Run:
         """Starts a load generator on its core, to go on beside another."""
         with self.live.placement.pinned("load"):
             return subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment()
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env=environment(),
             )
 
     def metered(self, act: Callable[[], T]) -> tuple[T, CpuUse]:

@@ -38,7 +38,9 @@ class SlowLink(Scenario):
     family = "slow-link"
     axis = "round trip, ms"
 
-    def __init__(self, *, round_trip: int = CORE[0]) -> None:
+    def __init__(self, *, round_trip: int = CORE[0], seconds: int = SECONDS) -> None:
+        """`seconds`: that a download takes at least."""
+        self._seconds = seconds
         self.delay_seconds = round_trip / 2000
         self.name = f"slow-link-{round_trip}"
         self.variant = str(round_trip)
@@ -54,9 +56,9 @@ class SlowLink(Scenario):
 
     def measure(self, run: Run) -> Mapping[str, float | None]:
         """The link alone, the download, then the small requests; shares are those of the download."""
-        seconds = max(SECONDS, run.options.seconds)
+        seconds = max(self._seconds, run.options.seconds)
         alone = Visit(url=f"http://127.0.0.1:{run.ground.far(run.target.port)}/endless")
-        link = _download(run, alone, seconds=SECONDS)
+        link = _download(run, alone, seconds=self._seconds)
         moved, use = run.metered(lambda: _download(run, run.live.visits["endless"], seconds=seconds))
         if not explain_limit(run, use, "megabytes_per_second") and "front" in use.spent and moved > NEAR * link:
             run.remark(f"the link alone carried {link:,.0f} MB/s: the peer was not the bottleneck")
