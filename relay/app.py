@@ -89,6 +89,8 @@ class Relay:
                     log.warning("not_replaced", reason="with `serve --workers 2` or more SIGHUP replaces the processes")
                     continue
                 if self.stopping.is_set():
+                    if self.post is not None:
+                        continue  # the supervisor is told as well, and ends this process when it wants it ended
                     raise KeyboardInterrupt  # the second signal: at once
                 log.info("stopping", signal=signal.Signals(number).name)
                 self.stop()

@@ -30,10 +30,11 @@ def configure(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_LOW_WATER_BYTES)
 
 
-def listen(host: str, port: int, *, share_port: bool = False) -> list[socket.socket]:
+def listen(host: str, port: int, *, share_port: bool = False, at_once: bool = True) -> list[socket.socket]:
     """Listening sockets for every address of `host`, which is a name or an address; port 0 picks one.
 
     `share_port` sets SO_REUSEPORT, so that several processes listen on one port and the kernel spreads connections.
+    Without `at_once` they are bound and get no connections until `begin_listening`.
     Raises OSError, the port's being in use included.
     """
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -43,6 +44,8 @@ def listen(host: str, port: int, *, share_port: bool = False) -> list[socket.soc
             listener = socket.socket(family, kind, protocol)
             opened.append(listener)
             _bind(listener, address, share_port=share_port)
+        if at_once:
+            begin_listening(opened)
     except BaseException:
         close_all(opened)
         raise
@@ -58,7 +61,12 @@ def _bind(listener: socket.socket, address: Any, *, share_port: bool) -> None:
         # Each family has a socket of its own, whatever net.ipv6.bindv6only says.
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     listener.bind(address)
-    listener.listen(BACKLOG)
+
+
+def begin_listening(sockets: Sequence[socket.socket]) -> None:
+    """From now on the kernel gives them connections."""
+    for opened in sockets:
+        opened.listen(BACKLOG)
 
 
 def close_all(sockets: Sequence[socket.socket]) -> None:

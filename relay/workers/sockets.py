@@ -6,7 +6,7 @@ from typing import Final
 
 from relay import config
 from relay.errors import ConfigurationError
-from relay.transport import close_all, listen
+from relay.transport import begin_listening, close_all, listen
 
 MAX_PORT: Final = 65535
 
@@ -14,12 +14,12 @@ MAX_PORT: Final = 65535
 class SlotSockets:
     """One slot's share of the public port, and its own port for tunnels."""
 
-    def __init__(self, public: list[socket.socket], tunnels: list[socket.socket]) -> None:
+    def __init__(self, host: str, public: list[socket.socket], tunnels: list[socket.socket]) -> None:
         self.public = public
         self.tunnels = tunnels
-        host, port = public[0].getsockname()[:2]
-        self.address: tuple[str, int] = (host, port)
-        """Host and port of the first public socket."""
+        self.address: tuple[str, int] = public[0].getsockname()[:2]
+        """Of the first public socket; all have its port."""
+        self._host = host
 
     @property
     def tunnel_port(self) -> int:
@@ -31,10 +31,19 @@ class SlotSockets:
         close_all(self.public)
         self.public = []
 
-    def join(self) -> None:
-        """Takes part in the public port again after `leave`. Raises OSError."""
+    def prepare(self) -> bool:
+        """Has sockets for the next worker: after `leave` new ones, which take nothing before `join`. Raises OSError.
+
+        Returns whether they listen already.
+        """
         if not self.public:
-            self.public = listen(*self.address, share_port=True)
+            self.public = listen(self._host, self.address[1], share_port=True, at_once=False)
+            return False
+        return True
+
+    def join(self) -> None:
+        """Takes part in the public port. Raises OSError."""
+        begin_listening(self.public)
 
     def close(self) -> None:
         """Closes this process' copies."""
@@ -50,9 +59,9 @@ def open_slots(settings: config.Listen, count: int) -> list[SlotSockets]:
     try:
         for slot in range(count):
             if opened:
-                host, port = opened[0].address
+                port = opened[0].address[1]
             public = bound(host, port, key="listen.public", share_port=True)
-            opened.append(SlotSockets(public, []))
+            opened.append(SlotSockets(host, public, []))
             opened[-1].tunnels = _tunnels_of(slot, settings.tunnels)
     except BaseException:
         for sockets in opened:

@@ -3,6 +3,7 @@
 import secrets
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -18,6 +19,8 @@ from relay.workers.slot import Slot, WorkerFailedError
 from relay.workers.sockets import SlotSockets, bound, descriptors, open_slots
 from relay.workers.worker import Program, Worker
 
+READINESS_SECONDS: Final = 8.0
+"""It asks the database, which may take `limits.query_seconds`; a probe is given 10 s by `relay.operations`."""
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 log = structlog.get_logger("workers")
@@ -35,7 +38,6 @@ class Supervisor:
         self._name = secrets.token_hex(4)
         self._slots: list[Slot] = []
         self._retired = Merged()
-        self._restarts = dict.fromkeys((str(slot) for slot in range(count)), 0.0)
         self._stopping = trio.Event()
         self._replace = trio.Event()
         self._exit_code = 0
@@ -49,7 +51,7 @@ class Supervisor:
         try:
             host, port = config.split_address(self._settings.listen.metrics)
             operations = bound(host, port, key="listen.metrics")
-            self._make_slots(sockets)
+            self._slots = [self._make_slot(number, opened) for number, opened in enumerate(sockets)]
             listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(opened)) for opened in operations]
             await self._serve(listeners)
         finally:
@@ -57,57 +59,50 @@ class Supervisor:
                 opened.close()
         return self._exit_code
 
-    def _make_slots(self, sockets: list[SlotSockets]) -> None:
-        tunnel = self._settings.hosts.tunnel
+    def _make_slot(self, number: int, sockets: SlotSockets) -> Slot:
+        return Slot(sockets, program=self._program, assign=partial(self._assign, number), on_end=self._ended)
+
+    def _assign(self, number: int, held: bool) -> Assignment:  # noqa: FBT001 - of `Slot`, the only caller
         processes = tuple(
-            RelayProcess(id=f"{self._name}-{slot}", address=f"{tunnel}:{opened.tunnel_port}")
-            for slot, opened in enumerate(sockets)
+            RelayProcess(
+                id=f"{self._name}-{other}", address=f"{self._settings.hosts.tunnel}:{slot.sockets.tunnel_port}"
+            )
+            for other, slot in enumerate(self._slots)
         )
-
-        def assignment(slot: int, held: bool) -> Assignment:  # noqa: FBT001 - it has one caller
-            return Assignment(
-                slot=slot,
-                process_id=processes[slot].id,
-                processes=processes,
-                public=descriptors(sockets[slot].public),
-                tunnels=descriptors(sockets[slot].tunnels),
-                held=held,
-            )
-
-        for number, opened in enumerate(sockets):
-            self._slots.append(
-                Slot(
-                    opened,
-                    program=self._program,
-                    assign=lambda held, number=number: assignment(number, held),  # type: ignore[misc]
-                    on_end=self._ended,
-                )
-            )
+        sockets = self._slots[number].sockets
+        return Assignment(
+            slot=number,
+            process_id=processes[number].id,
+            processes=processes,
+            public=descriptors(sockets.public),
+            tunnels=descriptors(sockets.tunnels),
+            held=held,
+        )
 
     async def _serve(self, operations: list[trio.SocketListener]) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_signals, nursery.cancel_scope)
             async with trio.open_nursery() as workers:
-                try:
-                    await self._start(workers)
-                except WorkerFailedError as error:
-                    self._exit_code = error.code or 1
-                    self._stopping.set()
-                else:
-                    nursery.start_soon(self._serve_operations, operations)
-                    public = self._slots[0].sockets.address
-                    metrics = operations[0].socket.getsockname()[:2]
-                    log.info("listening", public=_printed(public), metrics=_printed(metrics), workers=self._count)
-                    nursery.start_soon(self._replace_when_told, workers)
+                workers.start_soon(self._start, operations, workers, nursery)
                 await self._stopping.wait()
                 await self._stop()
             nursery.cancel_scope.cancel()
 
-    async def _start(self, nursery: trio.Nursery) -> None:
-        # The first one alone: what is wrong with the configuration is then said once.
-        for slot in self._slots:
-            slot.drain_seconds = self._settings.limits.drain_seconds
-            await slot.start(nursery)
+    async def _start(self, operations: list[trio.SocketListener], workers: trio.Nursery, others: trio.Nursery) -> None:
+        try:
+            # One after another: what is wrong with the configuration is then said once.
+            for slot in self._slots:
+                slot.drain_seconds = self._settings.limits.drain_seconds
+                await slot.start(workers)
+        except WorkerFailedError as error:
+            if not self._stopping.is_set():
+                self._exit_code = abs(error.code) or 1
+                self._stopping.set()
+            return
+        others.start_soon(self._serve_operations, operations)
+        public, metrics = self._slots[0].sockets.address, operations[0].socket.getsockname()[:2]
+        log.info("listening", public=_printed(public), metrics=_printed(metrics), workers=self._count)
+        others.start_soon(self._replace_when_told, workers)
 
     async def _stop(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -130,17 +125,18 @@ class Supervisor:
             await self._replace.wait()
             # Told again from here on means once more: what it was told for may have come too late for this round.
             self._replace = trio.Event()
-            if self._configuration_is_good():
+            if self._takes_configuration():
                 await self._replace_all(nursery)
 
     async def _replace_all(self, nursery: trio.Nursery) -> None:
-        for slot in self._slots:
+        for number, slot in enumerate(self._slots):
             if not await slot.replace(nursery):
-                log.error("replacement_stopped", worker=self._slots.index(slot))
+                # What does not start here would not start in the other slots.
+                log.error("replacement_stopped", worker=number)
                 return
         log.info("all_workers_replaced", workers=self._count)
 
-    def _configuration_is_good(self) -> bool:
+    def _takes_configuration(self) -> bool:
         try:
             settings = self._load()
         except ConfigurationError as error:
@@ -148,8 +144,9 @@ class Supervisor:
             return False
         if settings.listen != self._settings.listen:
             log.warning("listen_not_changed", reason="listening addresses are taken at the start only")
+        self._settings = settings
         for slot in self._slots:
-            slot.drain_seconds = max(settings.limits.drain_seconds, self._settings.limits.drain_seconds)
+            slot.drain_seconds = settings.limits.drain_seconds
         return True
 
     def _ended(self, worker: Worker) -> None:
@@ -161,11 +158,15 @@ class Supervisor:
 
     async def _exposition(self) -> bytes:
         merged = Merged()
+        # In one step: a worker that ends meanwhile is among the living, and so counted once.
         merged.add(self._retired.exposition().decode(), worker=None)
-        for slot in self._slots:
-            for worker in slot:
-                # While one takes another's place both have gauges; they add up for the slot.
-                merged.add(await worker.count(), worker=worker.slot)
+        workers = [worker for slot in self._slots for worker in slot]
+        async with trio.open_nursery() as nursery:
+            for worker in workers:
+                nursery.start_soon(worker.count)
+        for worker in workers:
+            # While one takes another's place both have gauges; they add up for the slot.
+            merged.add(worker.exposition, worker=worker.slot)
         serving = {str(number): float(slot.worker is not None) for number, slot in enumerate(self._slots)}
         merged.gauge("signadot_worker_serving", "Whether a slot has a worker that serves visitors.", serving)
         return merged.exposition()
@@ -173,12 +174,17 @@ class Supervisor:
     async def _readiness(self) -> str:
         if self._stopping.is_set():
             return "draining"
-        problems = []
-        for number, slot in enumerate(self._slots):
-            answer = None if slot.worker is None else await slot.worker.ask("readiness")
-            if answer != "":
-                problems.append(f"worker {number}: {answer or 'not serving'}")
-        return "; ".join(problems)
+        answers = ["not serving"] * self._count
+
+        async def ask(number: int, worker: Worker) -> None:
+            answer = await worker.ask("readiness", seconds=READINESS_SECONDS)
+            answers[number] = "does not answer" if answer is None else str(answer)
+
+        async with trio.open_nursery() as nursery:
+            for number, slot in enumerate(self._slots):
+                if slot.worker is not None:
+                    nursery.start_soon(ask, number, slot.worker)
+        return "; ".join(f"worker {number}: {answer}" for number, answer in enumerate(answers) if answer)
 
 
 def _printed(address: tuple[str, int]) -> str:

@@ -1,5 +1,6 @@
 """A worker as the supervisor sees it: a process, the line to it, and what it says."""
 
+import itertools
 import json
 import signal
 import socket
@@ -14,8 +15,12 @@ import trio
 from relay.workers.assignment import Assignment
 from relay.workers.channel import LAST, STARTED, Channel
 
-ANSWER_SECONDS: Final = 10.0
-"""A process that does not answer in that time serves nobody; the metrics of the others must not wait for it."""
+ANSWER_SECONDS: Final = 2.0
+"""Scrapes and probes wait no longer for one worker: they give up after some seconds themselves."""
+COMMAND_SECONDS: Final = 30.0
+"""A process that does nothing in that time is stuck: nobody is served by it."""
+BEAT_SECONDS: Final = 5.0
+"""Between two looks at whether it is stuck."""
 KILL_SECONDS: Final = 10.0
 """Beyond its drain time, for what is written at the end."""
 
@@ -29,15 +34,16 @@ class Program:
     config: Path
 
     def arguments(self, control: int) -> list[str]:
-        """The command line."""
-        return [sys.executable, "-m", "relay", "worker", "--config", str(self.config), "--control", str(control)]
+        """The command line. With `-P` the folder that the relay was started in is no place for its modules."""
+        return [sys.executable, "-P", "-m", "relay", "worker", "--config", str(self.config), "--control", str(control)]
 
 
 class Worker:
     """One process of a slot; `watch` must run from its start until its end."""
 
-    def __init__(self, process: trio.Process, channel: Channel, slot: int) -> None:
+    def __init__(self, process: trio.Process, channel: Channel, slot: int, drain_seconds: float) -> None:
         self.slot = slot
+        self.drain_seconds = drain_seconds
         self.born = trio.current_time()
         self.started = trio.Event()
         self.ended = trio.Event()
@@ -45,10 +51,10 @@ class Worker:
         """Its metrics as it gave them last, which is its last word where it ended in order."""
         self._process = process
         self._channel = channel
-        self._questions = 0
-        self._asking = trio.Lock()
-        self._answered = trio.Event()
-        self._answer: str | int = ""
+        self._is_dismissed = False
+        self._numbers = itertools.count(STARTED + 1)
+        self._waiting: dict[int, trio.Event] = {}
+        self._answers: dict[int, str | int] = {}
 
     @property
     def pid(self) -> int:
@@ -66,11 +72,14 @@ class Worker:
         return self.started.is_set() and not self.ended.is_set()
 
     async def watch(self) -> None:
-        """Reads what it says until it has ended; cancelling this kills it."""
+        """Reads what it says until it has ended; ends it when it is stuck. Cancelling this kills it."""
         try:
-            while (line := await self._channel.receive()) is not None:
-                self._heard(*json.loads(line))
-            await self._process.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._look_after)
+                while (line := await self._channel.receive()) is not None:
+                    self._heard(*json.loads(line))
+                await self._process.wait()
+                nursery.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
                 if self._process.returncode is None:
@@ -78,45 +87,53 @@ class Worker:
                     await self._process.wait()
                 await self._channel.aclose()
             self.ended.set()
-            self._answered.set()
+            for waiting in self._waiting.values():
+                waiting.set()
+
+    async def _look_after(self) -> None:
+        await self.started.wait()
+        while True:
+            answer = await self.ask("beat", seconds=COMMAND_SECONDS)
+            if answer is None and not self._is_dismissed:
+                break
+            await trio.sleep(BEAT_SECONDS)
+        log.error("worker_killed", worker=self.slot, pid=self.pid, reason=f"it did nothing for {COMMAND_SECONDS:.0f} s")
+        self._process.kill()
 
     def _heard(self, number: int, value: str | int) -> None:
         if number == STARTED:
             self.started.set()
         elif number == LAST:
             self.exposition = str(value)
-        elif number == self._questions:  # an older one was given up
-            self._answer = value
-            self._answered.set()
+        elif number in self._waiting:  # others were given up
+            self._answers[number] = value
+            self._waiting[number].set()
 
-    async def ask(self, command: str) -> str | int | None:
-        """The answer to a command; None from a process that has ended or does not answer."""
-        async with self._asking:
-            self._questions += 1
-            self._answered = trio.Event()
-            if self.ended.is_set():
-                return None
-            with trio.move_on_after(ANSWER_SECONDS):
-                await self._channel.send(f"{self._questions} {command}")
-                await self._answered.wait()
-                return None if self.ended.is_set() else self._answer
+    async def ask(self, command: str, *, seconds: float = ANSWER_SECONDS) -> str | int | None:
+        """The answer to a command; None from a process that has ended, or has not answered after `seconds`."""
+        if self.ended.is_set():
             return None
+        number = next(self._numbers)
+        answered = self._waiting[number] = trio.Event()
+        try:
+            with trio.move_on_after(seconds):
+                await self._channel.send(f"{number} {command}")
+                await answered.wait()
+        finally:
+            del self._waiting[number]
+        return self._answers.pop(number, None)
 
-    async def count(self) -> str:
-        """Its metrics; as they were last where it does not answer."""
+    async def count(self) -> None:
+        """Has its metrics in `exposition`; they stay as they were last where it does not answer."""
         if self.is_serving and isinstance(answer := await self.ask("metrics"), str):
             self.exposition = answer
-        return self.exposition
 
-    def terminate(self) -> None:
-        """Asks it to drain and end; a second time: to end at once."""
-        if self._process.returncode is None:
+    async def end(self) -> None:
+        """Asks it to drain, once, and waits until it has ended; it is killed if that takes too long."""
+        if not self._is_dismissed and self._process.returncode is None:
+            self._is_dismissed = True
             self._process.send_signal(signal.SIGTERM)
-
-    async def end(self, drain_seconds: float) -> None:
-        """Asks it to drain, and waits until it has ended; it is killed if that takes too long."""
-        self.terminate()
-        with trio.move_on_after(drain_seconds + KILL_SECONDS):
+        with trio.move_on_after(self.drain_seconds + KILL_SECONDS):
             await self.ended.wait()
             return
         log.error("worker_killed", worker=self.slot, pid=self.pid, reason="it did not end after its drain time")
@@ -124,7 +141,7 @@ class Worker:
         await self.ended.wait()
 
 
-async def start_worker(program: Program, assignment: Assignment) -> Worker:
+async def start_worker(program: Program, assignment: Assignment, *, drain_seconds: float) -> Worker:
     """Starts a process and gives it its assignment. Raises OSError where the system has no room for it."""
     ours, theirs = socket.socketpair()
     with theirs:
@@ -136,4 +153,4 @@ async def start_worker(program: Program, assignment: Assignment) -> Worker:
         )
     channel = Channel(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
     await channel.send(assignment.encode())
-    return Worker(process, channel, assignment.slot)
+    return Worker(process, channel, assignment.slot, drain_seconds)
