@@ -148,7 +148,7 @@ class Parts:
             client=client,
             secrets=app.webhook_secrets,
             urls=Urls(preview=self._relay.preview_url, dashboard=self._relay.dashboard_url),
-            is_online=lambda cluster_id: self._registry.status(cluster_id).online,
+            cluster_status=self._registry.status,
             attempts=self._settings.limits.delivery_attempts,
         )
         self._registry.on_online(service.cluster_came_online)
