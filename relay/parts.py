@@ -13,6 +13,7 @@ from relay.auth import PREVIEW_COOKIE
 from relay.cluster_access import ClusterAccess
 from relay.control import Services, make_api
 from relay.control.github import GithubClient, GithubService, Memberships, Urls
+from relay.control.kubernetes import WorkspaceKeeper
 from relay.errors import StoreUnavailableError
 from relay.github_setup import load_github
 from relay.http1 import HeadLimits
@@ -80,6 +81,8 @@ class Parts:
         self.memberships: Memberships | None = None
         self._registry = Registry()
         self.clusters = ClusterAccess(self._registry)
+        self.workspaces = WorkspaceKeeper(database, self.clusters)
+        self._registry.on_online(self.workspaces.cluster_came_online)
         database.subscribe(self._on_change)
         budget = ReceiveBudget(limits.receive_budget_bytes)
         self._acceptor = TunnelAcceptor(
@@ -232,6 +235,7 @@ class Parts:
 
     async def drain(self) -> None:
         """Tells agents and visitors to go elsewhere, and lets what is under way finish."""
+        self.workspaces.stop()
         await self.upkeep.record()
         for tunnel in self._registry:
             # A hint: the tunnel still takes streams, for requests that have been read and not yet forwarded.

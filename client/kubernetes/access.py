@@ -34,7 +34,8 @@ class KubernetesAccess:
         """`on_change` is called when `cluster` says something else than before."""
         self.api = KubeApi(settings.cluster)
         """For the agent's own requests."""
-        self.streams: Mapping[str, ServeStream] = {STREAM_KIND: Gateway(self.api, settings.scope, metrics).serve}
+        self._gateway = Gateway(self.api, settings.scope, metrics)
+        self.streams: Mapping[str, ServeStream] = {STREAM_KIND: self._gateway.serve}
         """Serves streams, by kind."""
         self._settings = settings
         self._on_change = on_change
@@ -53,6 +54,10 @@ class KubernetesAccess:
     def cluster(self) -> KubernetesCluster:
         """What HELLO says of the cluster."""
         return KubernetesCluster(namespace=self._settings.cluster.namespace, version=self._version)
+
+    def stop(self) -> None:
+        """The agent takes no new streams any more: those that would never end are ended."""
+        self._gateway.stop()
 
     def line(self) -> str:
         """One line for /readyz."""

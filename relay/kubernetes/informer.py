@@ -61,6 +61,7 @@ class Informer:
         self._objects: dict[Key, Object] = {}
         self._version = ""  # empty: a list is needed
         self._listed_at = 0.0
+        self._listed_where: Where | None = None
         self._failures = 0
 
     @property
@@ -86,9 +87,9 @@ class Informer:
 
     async def _follow(self) -> None:
         where = self._where()
-        if not self._version or trio.current_time() - self._listed_at >= RELIST_SECONDS:
+        if where != self._listed_where or not self._version or trio.current_time() - self._listed_at >= RELIST_SECONDS:
             listed = await self._client.list(self.resource, where)
-            self._listed_at = trio.current_time()
+            self._listed_at, self._listed_where = trio.current_time(), where
             self._replace_all(listed.items)
             self._version = listed.resource_version
             self.synced.set()
