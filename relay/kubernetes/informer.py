@@ -13,6 +13,12 @@ from relay.kubernetes.pauses import pause_seconds
 from relay.kubernetes.requests import Resource
 from relay.kubernetes.watching import Event
 
+WATCH_SECONDS: Final = 300
+"""For how long the API server is asked to go on with a watch."""
+GRACE_SECONDS: Final = 30.0
+"""How much longer it is waited for."""
+STEADY_SECONDS: Final = 10.0
+"""What went well for so long was a success: what comes after it is the first failure."""
 SHORT_WATCH_SECONDS: Final = 1.0
 """A watch that ends sooner, without a single event, counts as a failure: asking on at once would be a busy loop."""
 RELIST_SECONDS: Final = 600.0
@@ -29,6 +35,12 @@ def key_of(document: Object) -> Key:
     """Namespace and name of an object."""
     metadata = document["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
+
+
+def _lighten(metadata: Object) -> None:
+    """Takes away what makes up half of an object and is of no use here: who wrote what, and kubectl's own copy."""
+    metadata.pop("managedFields", None)
+    (metadata.get("annotations") or {}).pop("kubectl.kubernetes.io/last-applied-configuration", None)
 
 
 class Informer:
@@ -66,17 +78,20 @@ class Informer:
 
     @property
     def objects(self) -> Mapping[Key, Object]:
-        """By namespace and name, without `managedFields`. Not to be changed."""
+        """By namespace and name, without what `_lighten` takes away. Not to be changed."""
         return self._objects
 
     async def run(self, *, ends: tuple[type[RelayError], ...] = ()) -> None:
         """Follows for ever; raises only errors of the types `ends`."""
         while True:
+            began = trio.current_time()
             try:
                 await self._follow()
             except ends:
                 raise
             except RelayError as error:
+                if trio.current_time() - began >= STEADY_SECONDS:
+                    self._failures = 0
                 gone = isinstance(error, GoneError)
                 if gone:
                     self._version = ""
@@ -93,14 +108,25 @@ class Informer:
             self._replace_all(listed.items)
             self._version = listed.resource_version
             self.synced.set()
-        started, heard = trio.current_time(), False
-        async with self._client.watch(self.resource, where, resource_version=self._version) as events:
+        began = trio.current_time()
+        # A connection that died without a sign says nothing for ever; a live API server ends a watch in time.
+        with trio.move_on_after(WATCH_SECONDS + GRACE_SECONDS) as patience:
+            heard = await self._watch(where)
+        if patience.cancelled_caught:
+            raise UnavailableError("the watch did not end when it should")
+        if not heard and trio.current_time() - began < SHORT_WATCH_SECONDS:
+            raise UnavailableError("the watch ended as soon as it began")
+
+    async def _watch(self, where: Where) -> bool:
+        """Follows changes until the API server ends the watch; gives whether there were any."""
+        heard = False
+        watch = self._client.watch(self.resource, where, resource_version=self._version, timeout_seconds=WATCH_SECONDS)
+        async with watch as events:
             async for event in events:
                 heard = True
                 self._failures = 0
                 self._take(event)
-        if not heard and trio.current_time() - started < SHORT_WATCH_SECONDS:
-            raise UnavailableError("the watch ended as soon as it began")
+        return heard
 
     def _take(self, event: Event) -> None:
         if event.type != "BOOKMARK":
@@ -125,7 +151,7 @@ class Informer:
         else:
             if old is not None and old["metadata"].get("resourceVersion") == new["metadata"].get("resourceVersion"):
                 return
-            new["metadata"].pop("managedFields", None)  # a third of an object, and of no use here
+            _lighten(new["metadata"])
             self._objects[key] = new
         if old is not None or new is not None:
             self._on_event(old, new)

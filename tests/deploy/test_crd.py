@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from relay.control.models.workspaces import Image
-from relay.routing import valid_name
+from relay.routing import parse_fork_target, valid_name
 from tests.deploy.helm import CHARTS, NEWEST, OLDEST, OPERATOR, ROOT, Document, Helm
 
 FILE = ROOT / "deploy" / "crds" / "workspaces.signadot.com.yaml"
@@ -143,6 +143,12 @@ def test_what_is_out_of_bounds_is_refused_where_it_is(helm: Helm, path: str, val
 )
 def test_names_are_those_that_the_relay_takes(helm: Helm, name: str) -> None:
     assert (helm.violations(schema(), changed("spec.name", name)) == []) is valid_name(name)
+
+
+def test_the_longest_target_that_the_relay_takes_is_taken(helm: Helm) -> None:
+    target = f"fork://deployment/{'n' * 63}/{'d' * 253}:65535/"
+    assert parse_fork_target(target).port == 65535
+    assert helm.violations(schema(), changed("spec.endpoints.0.target", target)) == []
 
 
 @pytest.mark.parametrize("tag", ["1", "_", "sha-1", ".a", "-a", "a b", "a" * 128, "a" * 129])

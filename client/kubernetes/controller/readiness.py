@@ -10,8 +10,14 @@ from relay.kubernetes import READY, STARTING
 Object = Mapping[str, Any]
 MAX_MESSAGE = 500
 """Characters of one fork's message: registries answer with whole pages."""
+MAX_MESSAGES = 2000
+"""Of all forks together."""
 OTHER_REASON = "NotStarted"
 _REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
+PULLING = ("ErrImagePull", "ImagePullBackOff")
+"""What a container waits for in turns whose image cannot be pulled."""
+CRASHING = "CrashLoopBackOff"
+"""What a container waits for now and then that ends whenever it is started."""
 PATIENT = frozenset({"ContainerCreating", "PodInitializing"})
 """What pods wait for while all is well."""
 
@@ -55,9 +61,8 @@ def condition_of(states: Sequence[tuple[str, State]]) -> State:
     problems.sort(key=lambda problem: problem[1].reason == STARTING)  # stable: otherwise in their order
     if not problems:
         return State(reason=READY, message=f"{len(states)} forked" if states else "nothing is forked")
-    return State(
-        reason=problems[0][1].reason, message="; ".join(f"{what}: {state.message}" for what, state in problems)
-    )
+    message = "; ".join(f"{what}: {state.message}" for what, state in problems)
+    return State(reason=problems[0][1].reason, message=message[:MAX_MESSAGES])
 
 
 def _pods_state(pods: Iterable[Object]) -> State | None:
@@ -67,14 +72,32 @@ def _pods_state(pods: Iterable[Object]) -> State | None:
             continue
         status = pod.get("status") or {}
         for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
-            waiting = (container.get("state") or {}).get("waiting") or {}
-            reason = waiting.get("reason", "")
-            if reason and reason not in PATIENT:
-                return _state(reason, f"{reason}: {waiting.get('message') or container.get('name', '')}")
+            if (found := _container_state(container)) is not None:
+                return found
         for condition in status.get("conditions") or ():
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 return _state(condition.get("reason", ""), condition.get("message", ""))
     return None
+
+
+def _container_state(container: Object) -> State | None:
+    """What is wrong with a container.
+
+    Pulling and crashing go to and fro between states, each with words that change: what is said of them stays the
+    same, as every change is a write in the cluster, one in the relay's database, and a commit status.
+    """
+    states = [container.get(name) or {} for name in ("state", "lastState")]
+    waiting = states[0].get("waiting") or {}
+    reason = waiting.get("reason", "")
+    if reason in PULLING:
+        return _state(PULLING[-1], f"the image {container.get('image', '')} cannot be pulled")
+    ended = next((found for state in states if (found := state.get("terminated"))), None)
+    if reason == CRASHING or (ended and container.get("restartCount", 0) and not container.get("ready")):
+        code = (ended or {}).get("exitCode", "unknown")
+        return _state(CRASHING, f"the container {container.get('name', '')} ends, with exit code {code}")
+    if not reason or reason in PATIENT:
+        return None
+    return _state(reason, f"{reason}: {waiting.get('message') or container.get('name', '')}")
 
 
 def _state(reason: str, message: str) -> State:

@@ -75,13 +75,13 @@ async def test_it_becomes_ready_changes_and_goes_as_the_database_says(relay: Rel
 
 
 async def test_what_is_wrong_is_noted_with_its_reason(relay: Relay) -> None:
-    relay.world.fake.break_image("acme/web:2", message="manifest unknown")
+    relay.world.fake.break_image("acme/web:2")
     await relay.put()
     async with relay.world.controller(), relay.keeper():
         state = (await relay.until_said("ImagePullBackOff")).in_cluster
     assert state is not None
     assert (state.ready, state.waiting) == (False, False)
-    assert "manifest unknown" in state.message
+    assert state.message == "shop/web: the image acme/web:2 cannot be pulled"
 
 
 async def test_what_happened_while_it_was_away_is_made_good(relay: Relay) -> None:

@@ -138,12 +138,12 @@ async def test_a_scaled_baseline_does_not_touch_its_clones(world: World) -> None
 
 
 async def test_what_is_wrong_with_the_image_is_said_and_mended(world: World) -> None:
-    world.fake.break_image("acme/web:pr-1", message="manifest unknown")
+    world.fake.break_image("acme/web:pr-1")
     world.wish(**TAG)
     async with world.controller():
         condition = await world.until_reason("ImagePullBackOff")
         assert condition["status"] == "False"
-        assert condition["message"] == "shop/web: ImagePullBackOff: manifest unknown"
+        assert condition["message"] == "shop/web: the image acme/web:pr-1 cannot be pulled"
         world.fake.mend_image("acme/web:pr-1")
         await world.until_reason("Ready")
 

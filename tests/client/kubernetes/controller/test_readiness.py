@@ -33,8 +33,9 @@ QUOTA = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "
         (clone(replicas=2), [], "Starting"),
         (clone(availableReplicas=0), [pod()], "Starting"),
         (clone(availableReplicas=0), [pod("ContainerCreating")], "Starting"),
-        (clone(availableReplicas=0), [pod("ErrImagePull", "no such tag")], "ErrImagePull"),
+        (clone(availableReplicas=0), [pod("ErrImagePull", "no such tag")], "ImagePullBackOff"),
         (clone(availableReplicas=0), [pod("CrashLoopBackOff")], "CrashLoopBackOff"),
+        (clone(availableReplicas=0), [pod("CreateContainerConfigError")], "CreateContainerConfigError"),
         (clone(updatedReplicas=0, conditions=[LATE]), [], "ProgressDeadlineExceeded"),
         (clone(updatedReplicas=0, conditions=[LATE]), [pod("ImagePullBackOff")], "ImagePullBackOff"),
         (clone(updatedReplicas=0, conditions=[QUOTA]), [], "FailedCreate"),
@@ -51,6 +52,23 @@ def test_the_reason_is_what_somebody_has_to_know(deployment: dict[str, Any], pod
     assert state_of(deployment, pods).reason == reason
 
 
+def test_what_goes_to_and_fro_is_said_once() -> None:
+    pulls = [pod("ErrImagePull", "manifest unknown"), pod("ImagePullBackOff", 'Back-off pulling image "acme/web:2"')]
+    assert len({state_of(clone(availableReplicas=0), [found]) for found in pulls}) == 1
+    ended = {"terminated": {"exitCode": 3}}
+    crashes = [
+        {"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}, "lastState": ended},
+        {"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s"}}, "lastState": ended},
+        {"state": {"running": {}}, "lastState": ended},
+        {"state": ended, "lastState": ended},
+    ]
+    said = set()
+    for crash in crashes:
+        status = {"containerStatuses": [crash | {"name": "web", "restartCount": 1, "ready": False}]}
+        said.add(state_of(clone(availableReplicas=0), [{"metadata": {}, "status": status}]))
+    assert said == {State(reason="CrashLoopBackOff", message="the container web ends, with exit code 3")}
+
+
 def test_a_pod_that_fits_nowhere_is_said() -> None:
     unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
     pending = {"metadata": {}, "status": {"conditions": [unschedulable]}}
@@ -64,5 +82,6 @@ def test_what_is_wrong_comes_before_what_time_takes_care_of() -> None:
 
 
 def test_messages_are_cut() -> None:
-    told = state_of(clone(availableReplicas=0), [pod("ErrImagePull", "x" * 10_000)])
+    told = state_of(clone(availableReplicas=0), [pod("CreateContainerError", "x" * 10_000)])
     assert len(told.message) == 500
+    assert len(condition_of([(f"shop/{number}", told) for number in range(128)]).message) == 2000
