@@ -90,6 +90,17 @@ async def test_a_deleted_workspace_leaves_nothing(world: World) -> None:
     assert len(world.fake.pods_of("web", "shop")) == 3
 
 
+async def test_a_workspace_stays_until_its_clones_are_gone(world: World) -> None:
+    world.wish(**TAG)
+    async with world.controller():
+        await world.until_reason("Ready")
+    world.fake.delete("Workspace", "pr-1", OWN)
+    assert world.fake.find("Workspace", "pr-1", OWN) is not None
+    assert world.clones() != []
+    async with world.controller():
+        await world.until_gone()
+
+
 async def test_a_new_tag_reaches_the_clone_and_what_is_no_longer_asked_for_goes(world: World) -> None:
     world.wish(images=[{"name": "acme/web", "newTag": "a"}, {"name": "acme/api", "newTag": "a"}])
     async with world.controller():
