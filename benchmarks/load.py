@@ -129,8 +129,14 @@ def children_seconds() -> float:
 
 def _curl(visit: Visit) -> Sequence[str]:
     trust = () if visit.ca_file is None else ("--cacert", str(visit.ca_file))
+    proxy: tuple[str, ...] = ()
+    if (by := visit.proxy) is not None:
+        proxy = ("--proxytunnel", "--proxy", by.url, "--resolve", f"{by.host}:{by.port}:{LOOPBACK}")
+        proxy += () if by.ca_file is None else ("--proxy-cacert", str(by.ca_file))
+        proxy += tuple(part for name, value in by.headers for part in ("--proxy-header", f"{name}: {value}"))
     return [
         *("curl", "--silent", "--show-error", "--fail", "--output", "/dev/null", "--write-out", "%{json}"),
         "--http1.1",  # some peers would offer HTTP/2, which is another thing to measure
         *("--resolve", f"{visit.host}:{visit.port}:{LOOPBACK}", *trust, *visit.header_arguments),
+        *proxy,
     ]

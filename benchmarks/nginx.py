@@ -10,6 +10,7 @@ MANY = 1_000_000_000
 """Keep-alive connections are never closed for the number of requests they carried."""
 
 _MAIN = """
+{modules}
 worker_processes {workers};
 daemon off;
 {user}
@@ -34,16 +35,39 @@ http {{
     scgi_temp_path {folder}/scgi;
 {http}
 }}
+{stream}
 """
+STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+"""Where Debian has it (libnginx-mod-stream)."""
 
 
-def start_nginx(ground: Ground, role: Role, *, name: str, port: int, http: str, workers: int = 1) -> int:
-    """Starts one with `http` inside its http block, waits until it listens on `port`, gives the master's process id."""
+def has_streams() -> bool:
+    """Whether nginx can forward bytes."""
+    return STREAM_MODULE.exists()
+
+
+def start_nginx(
+    ground: Ground, role: Role, *, name: str, port: int, http: str, stream: str = "", workers: int = 1
+) -> int:
+    """Starts one with `http` inside its http block, waits until it listens on `port`, gives the master's process id.
+
+    `stream` is what stands in its stream block; only where `has_streams` is true.
+    """
     folder = ground.folder / name
     folder.mkdir()
     user = "user root;" if os.geteuid() == 0 else ""  # the worker reads files in our private folder
     config = folder / "nginx.conf"
-    config.write_text(_MAIN.format(user=user, folder=folder, many=MANY, http=http, workers=workers))
+    config.write_text(
+        _MAIN.format(
+            modules=f"load_module {STREAM_MODULE};" if stream else "",
+            user=user,
+            folder=folder,
+            many=MANY,
+            http=http,
+            stream=f"stream {{ {stream} }}" if stream else "",
+            workers=workers,
+        )
+    )
     pid = ground.start(role, ["nginx", "-e", str(folder / "error.log"), "-c", str(config)], name=name)
     ground.wait_listening(port, name=name)
     return pid
@@ -82,3 +106,5 @@ FORWARDING = """
             proxy_busy_buffers_size 128k;
 """
 """Streams bodies, keeps connections, buffers as much as one window of ours."""
+UPGRADING = FORWARDING.replace('Connection ""', "Connection upgrade; proxy_set_header Upgrade $http_upgrade")
+"""The same for WebSockets."""

@@ -24,7 +24,14 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=_positive, default=5, help="rounds of each scenario (default: %(default)s)")
     made.add_argument("--seconds", type=_positive, default=5, help="length of a round of requests, or of a profile")
     made.add_argument("--mib", type=_positive, default=1024, help="size of a bulk body (default: %(default)s)")
-    made.add_argument("--tunnels", type=_positive, default=1000, help="idle tunnels (default: %(default)s)")
+    made.add_argument("--tunnels", type=_positive, action="append", help="idle ones; repeatable (default: 1000)")
+    made.add_argument("--sockets", type=_positive, action="append", help="WebSockets; repeatable (default: 1000)")
+    made.add_argument("--agents", type=_positive, action="append", help="of a storm; repeatable (default: 1000)")
+    made.add_argument(
+        "--round-trip", type=_positive, action="append", help="of a slow link, ms; repeatable (default: 50 and 100)"
+    )
+    made.add_argument("--workspaces", type=_positive, action="append", help="of growth; repeatable")
+    made.add_argument("--clusters", type=_positive, action="append", help="of growth; repeatable")
     made.add_argument("--patience", type=float, default=0.0, help="seconds that each round may wait for quiet")
     made.add_argument(
         "--connections", type=_positive, action="append", help="of requests; repeatable; of a profile (default: 32)"
@@ -64,7 +71,12 @@ def options_of(chosen: argparse.Namespace) -> Options:
         bulk_bytes=chosen.mib * MIB,
         connections=tuple(chosen.connections or ()),
         answers=tuple(chosen.answer or ()),
-        tunnels=chosen.tunnels,
+        tunnels=tuple(chosen.tunnels or ()),
+        sockets=tuple(chosen.sockets or ()),
+        round_trips=tuple(chosen.round_trip or ()),
+        agents=tuple(chosen.agents or ()),
+        workspaces=tuple(chosen.workspaces or ()),
+        clusters=tuple(chosen.clusters or ()),
         patience_seconds=chosen.patience,
     )
 

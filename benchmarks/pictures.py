@@ -5,6 +5,7 @@ They have no background, and every colour has enough contrast on white and on bl
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -40,7 +41,7 @@ WIDE = 30
 """From this ratio of highest to lowest on, an axis is logarithmic: otherwise the small ones are all alike."""
 NUMBER = "{x:,.10g}"
 """How ticks are written: whole, and with commas."""
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "text.color": TEXT,
     "axes.labelcolor": TEXT,
     "axes.edgecolor": TEXT,

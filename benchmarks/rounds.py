@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from benchmarks.cpu import wait_quiet
@@ -73,6 +73,11 @@ class Bench:
 
     def run(self, scenario: Scenario) -> Result:
         """All rounds of a scenario."""
+        with self.prepared(scenario, self.names(scenario)) as bench:
+            return bench.run_prepared(scenario)
+
+    def run_prepared(self, scenario: Scenario) -> Result:
+        """The same with the peers as they are."""
         names = self.names(scenario)
         taken = Taken(scenario, names)
         if not scenario.fresh:
@@ -92,6 +97,19 @@ class Bench:
         """The peers that a scenario is for."""
         return [live.name for live in self.live if scenario.suits(live)]
 
+    @contextmanager
+    def prepared(self, scenario: Scenario, names: Sequence[str]) -> Iterator["Bench"]:
+        """This bench, with peers of the scenario's own where it wants them, on a ground that ends with it."""
+        if not scenario.own:
+            yield self
+            return
+        with self.ground.inner(delay_seconds=scenario.delay_seconds) as inner:
+            live = []
+            for name in names:
+                started = self._peer(name).start(inner, self.target)
+                live.append(scenario.prepare(self._run_of(started, inner)))
+            yield replace(self, ground=inner, live=live)
+
     def _warm_up(self, scenario: Scenario, names: Sequence[str]) -> None:
         for name in names:
             with self._run(scenario, name) as run:
@@ -99,13 +117,19 @@ class Bench:
 
     @contextmanager
     def _run(self, scenario: Scenario, name: str) -> Iterator[Run]:
-        with self.ground.inner() as inner:
+        with self.ground.inner(delay_seconds=scenario.delay_seconds) as inner:
             if scenario.fresh:
-                live = next(peer for peer in self.peers if peer.name == name).start(inner, self.target)
+                live = self._peer(name).start(inner, self.target)
             else:
                 live = next(live for live in self.live if live.name == name)
             self.target.move_to(live.placement.target)
-            yield Run(live=live, target=self.target, ground=inner, options=self.options)
+            yield self._run_of(live, inner)
+
+    def _peer(self, name: str) -> Peer:
+        return next(peer for peer in self.peers if peer.name == name)
+
+    def _run_of(self, live: LivePeer, ground: Ground) -> Run:
+        return Run(live=live, target=self.target, ground=ground, options=self.options)
 
 
 def rotated(names: Sequence[str], number: int) -> list[str]:

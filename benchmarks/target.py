@@ -1,4 +1,4 @@
-"""What all peers lead to: one nginx with a 12-byte answer and files of zeros, and a sink for uploads."""
+"""What all peers lead to: one nginx with a 12-byte answer and files of zeros, a sink for uploads, and an echo."""
 
 import sys
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ class Target:
     """nginx: what `benchmarks.visit.FETCHED` names."""
     sink_port: int
     """Takes a body on any path."""
+    echo_port: int = 0
+    """Takes WebSockets on any path and sends their messages back."""
     pids: tuple[int, ...]
     bulk_file: Path
     """The file behind /bulk, which uploads send as well."""
@@ -41,15 +43,24 @@ def start_target(ground: Ground, *, bulk_bytes: int) -> Target:
     for name, size in {**FILES, "bulk": bulk_bytes}.items():
         with (files / name).open("wb") as file:
             file.truncate(size)
-    port, sink_port = free_port(), free_port()
+    port, sink_port, echo_port = free_port(), free_port(), free_port()
     http = f"""
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         root {files};
         location = /small {{ default_type text/plain; return 200 "hello world\\n"; }}
+        location = /once {{ default_type text/plain; keepalive_timeout 0; return 200 "hello world\\n"; }}
     }}
     """
     nginx = start_nginx(ground, "target", name="target", port=port, http=http)
     sink = ground.start("target", [sys.executable, "-m", "benchmarks.sink", str(sink_port)], name="sink")
+    echo = ground.start("target", [sys.executable, "-m", "benchmarks.echo", str(echo_port)], name="echo")
     ground.wait_listening(sink_port, name="sink")
-    return Target(port=port, sink_port=sink_port, pids=(nginx, sink), bulk_file=files / "bulk")
+    ground.wait_listening(echo_port, name="echo")
+    return Target(
+        port=port,
+        sink_port=sink_port,
+        echo_port=echo_port,
+        pids=(nginx, sink, echo),
+        bulk_file=files / "bulk",
+    )

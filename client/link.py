@@ -1,5 +1,6 @@
 """One link: a tunnel kept up to one address of the relay, the next brought up before the last is let go."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -8,7 +9,7 @@ import trio
 
 from client.backoff import Backoff
 from client.reconnect import Ending, Retry
-from client.settings import Endpoint
+from client.settings import Endpoint, parse_endpoint
 from client.status import LinkStatus
 from client.token import TokenChanges
 from relay.errors import RelayError
@@ -79,12 +80,14 @@ class Link:
         """Brings up one tunnel after another, until it is cancelled; then the present one is let go as well."""
         present: LiveTunnel | None = None
         try:
+            address = self.address
             while True:
-                tunnel, changed = await self._bring_up()
+                tunnel, changed = await self._bring_up(address)
                 if present is not None:
                     present.let_go()
                 present = tunnel
                 ending = await _first_of(tunnel, changed)
+                address = next_address(self.address, tunnel.welcome, ending)
                 if ending is None:
                     log.info("the token or the cluster's version changed, logging in anew", relay=self.status.address)
                     self._retry.reset()
@@ -94,15 +97,20 @@ class Link:
             if present is not None:
                 present.let_go()
 
-    async def _bring_up(self) -> tuple[LiveTunnel, trio.Event]:
-        """The next tunnel, and the event of a token newer than the one that it logged in with."""
+    async def _bring_up(self, first: Endpoint) -> tuple[LiveTunnel, trio.Event]:
+        """The next tunnel, and the event of a token newer than the one that it logged in with.
+
+        The first attempt goes to `first`, further ones to the link's own address.
+        """
+        address = first
         while True:
             # Taken before the login, so that a token which changes while the login is under way is not missed.
             changed = self._token_changes.event()
             self.status.state = "connecting"
             try:
-                tunnel = await self._login(self.address, self.status)
+                tunnel = await self._login(address, self.status)
             except LoginError as error:
+                address = self.address
                 await self._pause(error.ending, changed)
             else:
                 self._record(tunnel.welcome)
@@ -139,3 +147,17 @@ async def _first_of(tunnel: LiveTunnel, changed: trio.Event) -> Ending | None:
         ending = await tunnel.wait_ending()
         nursery.cancel_scope.cancel()
     return ending
+
+
+def next_address(own: Endpoint, welcome: Welcome, ending: Ending | None) -> Endpoint:
+    """Where the tunnel that follows one is dialled first; `ending` is None where the agent wants another one itself.
+
+    A public address leads to any process of the relay. As long as the one that was reached is well, whoever follows it
+    at its own address takes its place, and the other links stay as they are.
+    """
+    if ending is None or ending.is_invitation:
+        for process in welcome.processes:
+            if process.id == welcome.relay_process_id:
+                with contextlib.suppress(ValueError):
+                    return parse_endpoint(process.address)
+    return own

@@ -108,6 +108,7 @@ class LoggedIn:
         self._carrying = carrying
         self._since = trio.current_time()
         self._takes_streams = True
+        self._relay_ends_it = False
         status.live_tunnels += 1
 
     async def wait_closed(self) -> None:
@@ -124,7 +125,9 @@ class LoggedIn:
         if goaway is None or not is_orderly(goaway.code):
             await self._tunnel.closed()
             return ending_of(self._tunnel, lived_seconds=lived_seconds)
-        if goaway.code != CloseCode.DRAIN:
+        if goaway.code == CloseCode.DRAIN:
+            self._relay_ends_it = True
+        else:
             self._takes_no_streams()
         return Ending(
             message=goaway.reason or "the relay asks for another tunnel",
@@ -142,6 +145,10 @@ class LoggedIn:
     async def _finish(self) -> None:
         with trio.move_on_after(LET_GO_SECONDS):
             self._tunnel.goaway(CloseCode.DRAIN, "the agent has another tunnel or is stopping")
+            if self._relay_ends_it:
+                # That process asked for another tunnel, and needs this one for as long as it has visitors.
+                await self._tunnel.closed()
+                return
             await trio.sleep(SETTLE_SECONDS)
             self._tunnel.goaway(CloseCode.SHUTDOWN, "the agent takes no more streams on this tunnel")
             if self._tunnel.open_streams:

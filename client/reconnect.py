@@ -31,6 +31,11 @@ class Ending:
         """Whether the relay does not want this agent as it is."""
         return self.close_code in _REFUSALS
 
+    @property
+    def is_invitation(self) -> bool:
+        """Whether the relay ended the tunnel in order and wants another one."""
+        return self.close_code in _INVITATIONS
+
 
 class Retry:
     """Counts failures in a row and turns each ending into a wait."""
@@ -47,7 +52,7 @@ class Retry:
         """How long to wait before the next attempt."""
         if ending.lived_seconds >= STEADY_SECONDS:
             self._failures = 0
-        if ending.close_code in _INVITATIONS and ending.retry_after_seconds > 0:
+        if ending.is_invitation and ending.retry_after_seconds > 0:
             return self._backoff.within(ending.retry_after_seconds)
         # REPLACED says that this agent has another tunnel to the same process: hurrying would only replace that one.
         if ending.is_refusal or ending.close_code == CloseCode.REPLACED:

@@ -2,7 +2,6 @@
 
 import gc
 import signal
-import socket
 from typing import TextIO
 
 import structlog
@@ -10,12 +9,13 @@ import trio
 
 from certs import ReloadingContext
 from relay import config
+from relay.doors import OwnDoors, WorkerDoors
 from relay.parts import Parts
 from relay.routing import PreviewHost, print_preview_host
 from relay.setup import open_store
 from relay.store import Database
 from relay.telemetry import Telemetry
-from relay.transport import listen
+from relay.workers import Post
 
 CERTIFICATE_POLL_SECONDS = 5.0
 HTTPS_PORT = 443
@@ -26,8 +26,11 @@ log = structlog.get_logger()
 class Relay:
     """One relay process. `run` serves until it is told to stop; what it opens is closed with it."""
 
-    def __init__(self, settings: config.Settings, *, access_log: TextIO | None = None) -> None:
-        """`access_log`: where its lines go, standard error unless told."""
+    def __init__(
+        self, settings: config.Settings, *, access_log: TextIO | None = None, post: Post | None = None
+    ) -> None:
+        """`access_log`: where its lines go, standard error unless told. `post`: of a worker under a supervisor."""
+        self.post = post
         self.settings = settings
         self.public_address: tuple[str, int] = ("", 0)
         """Where visitors and agents are listened for, once it runs."""
@@ -36,7 +39,7 @@ class Relay:
         """Set when a stop was asked for, by a signal or by `stop`."""
         self.stopped = trio.Event()
         """Set when nothing is served any more."""
-        self.telemetry = Telemetry(output=access_log)
+        self.telemetry = Telemetry(output=access_log, shares_output=post is not None)
         self.contexts = ReloadingContext(settings.tls.certificate, settings.tls.key)
 
     def stop(self) -> None:
@@ -53,10 +56,8 @@ class Relay:
             self.stopped.set()
 
     async def _serve(self, database: Database, task_status: trio.TaskStatus[None]) -> None:
-        public = _listen(self.settings.listen.public, "listen.public")
-        operations = _listen(self.settings.listen.metrics, "listen.metrics")
-        self.public_address = public[0].getsockname()[:2]
-        self.metrics_address = operations[0].getsockname()[:2]
+        doors = self._doors()
+        self.public_address, self.metrics_address = doors.public_address, doors.metrics_address
         parts = Parts(self, database)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_signals)
@@ -67,22 +68,27 @@ class Relay:
             if parts.github is not None:
                 nursery.start_soon(parts.github.run)
             await nursery.start(parts.ingress.run)
-            nursery.start_soon(parts.serve_operations, operations)
-            accepting = trio.CancelScope()
-            nursery.start_soon(parts.accept, public, accepting)
             # What was built so far lives as long as the process: the collector need not look at it again.
             gc.freeze()
+            doors.begin(parts, nursery)
             task_status.started()
-            # Says that visitors and agents may come, and where: port 0 in the configuration takes a free one.
-            log.info("listening", public=_printed(self.public_address), metrics=_printed(self.metrics_address))
             await self.stopping.wait()
-            accepting.cancel()
+            doors.close()
             await parts.drain()
+            await doors.end()
             nursery.cancel_scope.cancel()
 
+    def _doors(self) -> OwnDoors | WorkerDoors:
+        if self.post is None:
+            return OwnDoors(self.settings.listen)
+        return WorkerDoors(self.post, self.telemetry, stop=self.stop)
+
     async def _watch_signals(self) -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
             async for number in received:
+                if number == signal.SIGHUP:
+                    log.warning("not_replaced", reason="with `serve --workers 2` or more SIGHUP replaces the processes")
+                    continue
                 if self.stopping.is_set():
                     raise KeyboardInterrupt  # the second signal: at once
                 log.info("stopping", signal=signal.Signals(number).name)
@@ -112,16 +118,3 @@ class Relay:
         """What follows a hostname in URLs."""
         port = self.public_address[1]
         return "" if port == HTTPS_PORT else f":{port}"
-
-
-def _listen(address: str, key: str) -> list[socket.socket]:
-    host, port = config.split_address(address)
-    try:
-        return listen(host, port)
-    except OSError as error:
-        raise OSError(f"{key}: cannot listen on {address}: {error.strerror or error}") from error
-
-
-def _printed(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,4 +1,9 @@
-"""The `signadot-relay` command line; keys and db are in `relay.administration`."""
+"""The `signadot-relay` command line; keys and db are in `relay.administration`.
+
+What only some commands need is imported by them: without the API and the App on GitHub the others start in half the
+time.
+"""
+# ruff: noqa: PLC0415
 
 import json
 import os
@@ -7,21 +12,22 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import trio
 import typer
 
 from certs import CertificateError
 from relay import __version__, administration, config
-from relay.app import Relay
 from relay.auth import Role
-from relay.demo.run import DemoOptions, run_demo
 from relay.errors import ConfigurationError, InvalidError, RelayError, leaves
-from relay.github_setup import Link, find_link, link_org, write_link
 from relay.login_links import LinkRequest, make_login_link
 from relay.setup import initialise, try_out
 from relay.store.rows import Transaction
 from relay.telemetry import configure_logging
+from relay.workers import Program, Supervisor, take_post
 
+MAX_WORKERS = 64
+"""More than the cores of machines that this is made for; WELCOME has room for 256."""
 EXIT_FAILURE = 1
 EXIT_CONFIGURATION = 2
 EXIT_INTERRUPTED = 130  # what shells and the command line library make of Ctrl-C
@@ -73,6 +79,8 @@ def demo(
     ] = False,
 ) -> None:
     """Bring up the whole path on this machine and send a request through it."""
+    from relay.demo.run import DemoOptions, run_demo
+
     configure_logging(level="warning")
     trio.run(run_demo, DemoOptions(port=port, state_dir=state_dir, info=info, exit_after_check=exit_after_check))
 
@@ -100,12 +108,14 @@ async def _initialise(settings: config.Settings, org: str, github_org: str | Non
         if admin_github is not None:
             raise ConfigurationError("--admin-github: needs --github-org, whose member they are")
         return await initialise(settings, org)
+    from relay.github_setup import find_link, write_link
+
     link = await find_link(settings, github_org, admin=admin_github)
-    return await initialise(settings, org, more=partial(_write_link, link))
 
+    def write(tx: Transaction, org_id: str) -> None:
+        write_link(tx, org_id, link)
 
-def _write_link(link: Link, tx: Transaction, org_id: str) -> None:
-    write_link(tx, org_id, link)
+    return await initialise(settings, org, more=write)
 
 
 @org_cli.command("link")
@@ -116,6 +126,8 @@ def link_to_github(
     admin_github: AdminGithubOption = None,
 ) -> None:
     """Link an organisation to an account on GitHub: its members may sign in, its pull requests count."""
+    from relay.github_setup import link_org
+
     settings = config.load(config_file, os.environ)
     link = trio.run(partial(link_org, settings, org, github_org, admin=admin_github))
     typer.echo(f"Organisation {org} is linked to the GitHub account {github_org}.")
@@ -142,11 +154,38 @@ def login_link(
 
 
 @cli.command()
-def serve(config_file: ConfigOption) -> None:
-    """Run the relay until SIGTERM or SIGINT."""
+def serve(
+    config_file: ConfigOption,
+    workers: Annotated[int, typer.Option(help="How many processes share the port.", min=1, max=MAX_WORKERS)] = 1,
+) -> None:
+    """Run the relay until SIGTERM or SIGINT; with several workers SIGHUP replaces them one by one."""
     settings = _checked(config_file)
     configure_logging()
-    trio.run(Relay(settings).run)
+    if workers == 1:
+        from relay.app import Relay
+
+        trio.run(Relay(settings).run)
+        return
+    program = Program(config=config_file.absolute())
+    code = trio.run(Supervisor(program, count=workers, load=partial(_checked, config_file)).run)
+    if code:
+        raise typer.Exit(code)
+
+
+@cli.command(hidden=True)
+def worker(config_file: ConfigOption, control: Annotated[int, typer.Option(help="The supervisor's socket.")]) -> None:
+    """One of several processes; `serve --workers` starts it."""
+    settings = _checked(config_file)
+    configure_logging()
+    trio.run(_work, settings, control)
+
+
+async def _work(settings: config.Settings, control: int) -> None:
+    from relay.app import Relay
+
+    post = await take_post(control)
+    structlog.contextvars.bind_contextvars(worker=post.assignment.slot)
+    await Relay(settings, post=post).run()
 
 
 @cli.command()

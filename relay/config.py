@@ -63,6 +63,8 @@ class Listen(_Section):
 
     public: Address = "0.0.0.0:8443"
     """One TLS port for visitors, API, app host and agents."""
+    tunnels: Address = "0.0.0.0:8444"
+    """With several workers: where the first one listens for agents; each further one has the next port."""
     metrics: Address = "127.0.0.1:9090"
     """Plain HTTP: /metrics /livez /readyz; not for the outside."""
 

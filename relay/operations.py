@@ -16,18 +16,18 @@ EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
 
 log = structlog.get_logger("operations")
 
+Metrics = Callable[[], Awaitable[bytes]]
+"""Gives the figures in Prometheus' text format."""
 Readiness = Callable[[], Awaitable[str]]
 """Gives an empty string when ready, otherwise a sentence that says why not."""
 
 
-async def serve_operations(
-    listeners: list[trio.SocketListener], *, metrics: Callable[[], bytes], readiness: Readiness
-) -> None:
+async def serve_operations(listeners: list[trio.SocketListener], *, metrics: Metrics, readiness: Readiness) -> None:
     """Serves for ever. One request per connection: scrapers and probes ask seldom."""
     await trio.serve_listeners(partial(_serve_one, metrics=metrics, readiness=readiness), listeners)
 
 
-async def _serve_one(stream: trio.SocketStream, *, metrics: Callable[[], bytes], readiness: Readiness) -> None:
+async def _serve_one(stream: trio.SocketStream, *, metrics: Metrics, readiness: Readiness) -> None:
     async with stream:
         try:
             with trio.move_on_after(REQUEST_SECONDS):
@@ -38,7 +38,7 @@ async def _serve_one(stream: trio.SocketStream, *, metrics: Callable[[], bytes],
             log.exception("scrape failed")
 
 
-async def _answer_to(stream: trio.SocketStream, metrics: Callable[[], bytes], readiness: Readiness) -> bytes:
+async def _answer_to(stream: trio.SocketStream, metrics: Metrics, readiness: Readiness) -> bytes:
     try:
         head = await _read_head(stream)
     except BadRequestError as error:
@@ -56,12 +56,12 @@ async def _read_head(stream: trio.SocketStream) -> RequestHead | None:
     return None
 
 
-async def _answer(head: RequestHead, metrics: Callable[[], bytes], readiness: Readiness) -> bytes:
+async def _answer(head: RequestHead, metrics: Metrics, readiness: Readiness) -> bytes:
     path = head.target.partition(b"?")[0]
     if head.method not in {b"GET", b"HEAD"}:
         return _response(405, TEXT, b"only GET\n")
     if path == b"/metrics":
-        return _response(200, EXPOSITION, metrics())
+        return _response(200, EXPOSITION, await metrics())
     if path == b"/livez":
         return _response(200, TEXT, b"ok\n")
     if path == b"/readyz":

@@ -8,7 +8,6 @@ from pathlib import Path
 from certs import CertificateError, server_context, write_file
 from relay import config
 from relay.auth import MasterKey, mint_master_key, parse_master_keys
-from relay.control.github import load_app
 from relay.errors import ConfigurationError, ConflictError, StoreUnavailableError
 from relay.routing import require_name
 from relay.store import Database, orgs, upgrade
@@ -67,6 +66,8 @@ def _try_certificate(settings: config.Settings) -> None:
 
 def _try_github(settings: config.Settings) -> None:
     if settings.github is not None:
+        from relay.control.github import load_app  # noqa: PLC0415 - the API's libraries are for those who need them
+
         load_app(settings.github)
 
 

@@ -5,6 +5,7 @@ and at scrape time. Prometheus' own counters take a lock per increment, structlo
 together they cost as much as reading a request's head.
 """
 
+import select
 import sys
 from bisect import bisect_left
 from collections import Counter
@@ -61,7 +62,8 @@ def access_context(
 class Telemetry:
     """Counts and logs for one process."""
 
-    def __init__(self, *, output: TextIO | None = None) -> None:
+    def __init__(self, *, output: TextIO | None = None, shares_output: bool = False) -> None:
+        """`shares_output`: other processes write there too, so that each write must be whole lines at once."""
         self.requests: Counter[tuple[str, int]] = Counter()
         """Finished exchanges by kind (preview, api, app, connect, ...) and status."""
         self.refused_heads: Counter[str] = Counter()
@@ -76,6 +78,7 @@ class Telemetry:
         self._latency_sum = 0.0
         self._pending: list[AccessRecord] = []
         self._output = output if output is not None else sys.stderr
+        self._shares_output = shares_output
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
         self._counters: list[tuple[str, str, Callable[[], float]]] = []
 
@@ -95,9 +98,11 @@ class Telemetry:
         if not self._pending:
             return
         pending, self._pending = self._pending, []
+        lines = [_access_line(record) for record in pending]
         try:
-            self._output.write("".join([_access_line(record) for record in pending]))
-            self._output.flush()
+            for text in _writes(lines) if self._shares_output else ("".join(lines),):
+                self._output.write(text)
+                self._output.flush()
         except (OSError, ValueError):  # a full disk or a closed pipe; serving goes on, and the figure says so
             self.lost_lines += len(pending)
 
@@ -164,6 +169,19 @@ class _Snapshot(Collector):
 
     def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
         return self._telemetry.families()
+
+
+def _writes(lines: Iterable[str]) -> Iterable[str]:
+    """Lines in pieces that a pipe takes as one: a longer write may be mixed with another process' (pipe(7))."""
+    piece: list[str] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) > select.PIPE_BUF:  # lines are ASCII
+            yield "".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    yield "".join(piece)
 
 
 def _by_reason(name: str, text: str, counts: Counter[str]) -> CounterMetricFamily:

@@ -1,6 +1,12 @@
 """What belongs to every test run; here because the process that reports loads no deeper one."""
 
+import os
+import sys
 from typing import Any
+
+# Hundreds of processes are started here: each would compile the whole project anew where no bytecode is kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -13,6 +13,7 @@ ROOTS = {
     "relay.administration",
     "relay.app",
     "relay.cluster_access",
+    "relay.doors",
     "relay.parts",
     "relay.upkeep",
     "relay.__main__",
@@ -24,6 +25,7 @@ ROOTS = {
     "relay.commands",
     "relay.operations",
     "relay.setup",
+    "relay.workers",
 }
 
 # Ground modules may use each other only along these edges.

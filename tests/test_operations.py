@@ -37,8 +37,11 @@ async def operations() -> AsyncIterator[Operations]:
 
     async with trio.open_nursery() as nursery:
 
+        async def metrics() -> bytes:
+            return b"signadot_tunnels 3\n"
+
         async def serve() -> None:
-            await serve_operations(listeners, metrics=lambda: b"signadot_tunnels 3\n", readiness=readiness)
+            await serve_operations(listeners, metrics=metrics, readiness=readiness)
 
         nursery.start_soon(serve)
         yield made

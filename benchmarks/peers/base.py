@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from benchmarks.peers.site import Site
 from benchmarks.placement import Placement
 from benchmarks.processes import Ground
 from benchmarks.target import Target
@@ -27,6 +28,12 @@ class LivePeer:
     """Of its program, where it is not one of this project's or of the machine's."""
     hold: Sequence[str] | None = None
     """A program that keeps `--count N` idle tunnels (or what comes nearest) open; None where there is no such thing."""
+    raw: Mapping[Resource, Visit] = field(default_factory=dict)
+    """The same by bytes alone: nothing on the way reads HTTP. Empty where the peer has no such way."""
+    takes_link: bool = False
+    """Whether the link of a ground comes between its front and its back."""
+    site: Site | None = None
+    """Where scenarios can fill a store and start the front again; None for all but our own relay."""
 
 
 class Peer(ABC):

@@ -15,10 +15,18 @@ class Direct(Peer):
 
     def start(self, ground: Ground, target: Target) -> LivePeer:
         """Nothing to start; the target takes the core that a relay would have."""
+        port, sink_port = ground.far(target.port), ground.far(target.sink_port)
+        found = visits(
+            f"http://{LOOPBACK}:{port}",
+            sink=f"http://{LOOPBACK}:{sink_port}",
+            echo=f"http://{LOOPBACK}:{target.echo_port}",
+        )
         return LivePeer(
             name=self.name,
-            visits=visits(f"http://{LOOPBACK}:{target.port}", sink=f"http://{LOOPBACK}:{target.sink_port}"),
+            visits=found,
+            raw=found,
             roles={},
             note="plain HTTP, no path between",
             placement=replace(ground.placement, target=ground.placement.front),
+            takes_link=True,
         )

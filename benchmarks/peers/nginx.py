@@ -4,7 +4,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from benchmarks.nginx import FORWARDING, start_nginx, tls_listener, upstream
+from benchmarks.nginx import FORWARDING, UPGRADING, has_streams, start_nginx, tls_listener, upstream
 from benchmarks.peers.base import LivePeer, Peer
 from benchmarks.processes import Ground, free_port
 from benchmarks.target import Target
@@ -33,22 +33,39 @@ class Nginx(Peer):
         for name in (HOST, BACK):
             authority.leaf([name]).write(folder / f"{name}.pem", folder / f"{name}.key")
         port, back_port, key = free_port(), free_port(), secrets.token_hex(16)
-        back = start_nginx(ground, "back", name="nginx-back", port=back_port, http=_back(folder, back_port, target))
+        raw_port, raw_back_port = free_port(), free_port()
+        back = start_nginx(
+            ground,
+            "back",
+            name="nginx-back",
+            port=back_port,
+            http=_back(folder, back_port, target),
+            stream=_raw_back(folder, raw_back_port, target) if has_streams() else "",
+        )
         log = ground.folder / "nginx-access.log"
         front = start_nginx(
             ground,
             "front",
             name="nginx-front",
             port=port,
-            http=_front(folder, port=port, back_port=back_port, key=key, log=log),
+            http=_front(folder, port=port, back_port=ground.far(back_port), key=key, log=log),
+            stream=_raw_front(folder, raw_port, ground.far(raw_back_port)) if has_streams() else "",
             workers=self._workers,
         )
         return LivePeer(
             name=self.name,
-            visits=visits(f"https://{HOST}:{port}", headers=(("signadot-api-key", key),), ca_file=folder / "ca.pem"),
+            visits=visits(
+                f"https://{HOST}:{port}",
+                echo=f"https://{HOST}:{port}",
+                headers=(("signadot-api-key", key),),
+                ca_file=folder / "ca.pem",
+            ),
+            raw=visits(f"https://{HOST}:{raw_port}", ca_file=folder / "ca.pem") if has_streams() else {},
             roles={"front": [front], "back": [back]},
             placement=ground.placement,
-            note=f"API key, headers and access log on, workers: {self._workers}",
+            takes_link=True,
+            note=f"API key, headers and access log on, workers: {self._workers}"
+            + ("" if has_streams() else "; no module for raw TCP (libnginx-mod-stream)"),
             hold=[
                 *(sys.executable, "-m", "benchmarks.hold", "--port", str(port), "--host", HOST),
                 *("--ca-file", str(folder / "ca.pem")),
@@ -58,17 +75,8 @@ class Nginx(Peer):
 
 def _front(folder: Path, *, port: int, back_port: int, key: str, log: Path) -> str:
     # The headers are those that the relay adds for a workspace; the log has the fields of its access log.
-    return f"""
-    {upstream("back", back_port)}
-    log_format access escape=json '{{"time":"$time_iso8601","request_id":"$request_id","remote":"$remote_addr",'
-        '"method":"$request_method","host":"$host","path":"$uri","status":$status,"bytes":$body_bytes_sent,'
-        '"seconds":$request_time}}';
-    server {{
-        {tls_listener(port, folder / f"{HOST}.pem", folder / f"{HOST}.key")}
-        access_log {log} access;
-        location / {{
+    rules = f"""
             if ($http_signadot_api_key != "{key}") {{ return 401; }}
-            {FORWARDING}
             proxy_set_header Host "127.0.0.1";
             proxy_set_header signadot-api-key "";
             proxy_set_header X-Request-Id $request_id;
@@ -87,7 +95,17 @@ def _front(folder: Path, *, port: int, back_port: int, key: str, log: Path) -> s
             proxy_ssl_name {BACK};
             proxy_ssl_verify on;
             proxy_ssl_trusted_certificate {folder}/ca.pem;
-        }}
+    """
+    return f"""
+    {upstream("back", back_port)}
+    log_format access escape=json '{{"time":"$time_iso8601","request_id":"$request_id","remote":"$remote_addr",'
+        '"method":"$request_method","host":"$host","path":"$uri","status":$status,"bytes":$body_bytes_sent,'
+        '"seconds":$request_time}}';
+    server {{
+        {tls_listener(port, folder / f"{HOST}.pem", folder / f"{HOST}.key")}
+        access_log {log} access;
+        location / {{ {FORWARDING} {rules} }}
+        location = /echo {{ {UPGRADING} {rules} }}
     }}
     """
 
@@ -100,5 +118,32 @@ def _back(folder: Path, port: int, target: Target) -> str:
         {tls_listener(port, folder / f"{BACK}.pem", folder / f"{BACK}.key")}
         location / {{ {FORWARDING} proxy_pass http://target; }}
         location /upload {{ {FORWARDING} proxy_pass http://sink; }}
+        location = /echo {{ {UPGRADING} proxy_pass http://127.0.0.1:{target.echo_port}; }}
+    }}
+    """
+
+
+def _raw_front(folder: Path, port: int, back_port: int) -> str:
+    return f"""
+    server {{
+        {tls_listener(port, folder / f"{HOST}.pem", folder / f"{HOST}.key")}
+        proxy_pass 127.0.0.1:{back_port};
+        proxy_buffer_size 64k;
+        proxy_ssl on;
+        proxy_ssl_protocols TLSv1.3;
+        proxy_ssl_server_name on;
+        proxy_ssl_name {BACK};
+        proxy_ssl_verify on;
+        proxy_ssl_trusted_certificate {folder}/ca.pem;
+    }}
+    """
+
+
+def _raw_back(folder: Path, port: int, target: Target) -> str:
+    return f"""
+    server {{
+        {tls_listener(port, folder / f"{BACK}.pem", folder / f"{BACK}.key")}
+        proxy_pass 127.0.0.1:{target.port};
+        proxy_buffer_size 64k;
     }}
     """

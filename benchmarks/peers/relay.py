@@ -9,13 +9,12 @@ from typing import Any
 
 from benchmarks.peers.base import LivePeer, Peer
 from benchmarks.peers.https import answers, https_request
+from benchmarks.peers.site import API_KEY_HEADER, CLUSTER, HOSTS, ORG, WORKSPACE, Site
 from benchmarks.processes import BenchmarkError, Ground, free_port, run, wait_until
 from benchmarks.target import Target
 from benchmarks.visit import Visit, visits
 from certs import Authority, write_file
 
-ORG = CLUSTER = WORKSPACE = "bench"
-HOSTS = {name: f"{name}.localhost" for name in ("preview", "api", "app", "tunnel", "proxy")}
 CONNECTIONS = 16384
 """All visitors and agents of a benchmark come from one address."""
 
@@ -60,16 +59,25 @@ class Relay(Peer):
         python = [self._python, "-m"]
         made = run([*python, "relay", "init", "--config", str(config), "--org", ORG, "--json"])
         api_key = str(json.loads(made)["api_key"])
-        relay = ground.start("front", self.serve_command(config), name=f"{self.name}-serve")
+        site = Site(
+            config=config,
+            ca_file=state / "ca.pem",
+            port=port,
+            api_key=api_key,
+            serve=self.serve_command(config),
+            workers=self._workers,
+        )
+        relay = ground.start("front", site.serve, name=f"{self.name}-serve")
         ground.wait_listening(port, name=f"{self.name}-serve")
-        token = _register(Api(port, state / "ca.pem", api_key), target)
+        token = _register(Api(site), target)
         token_file = state / "cluster.token"
         write_file(token_file, token.encode(), mode=0o600)
-        arguments = agent_arguments(port, token_file=token_file, ca_file=state / "ca.pem")
+        arguments = agent_arguments(ground.far(port), token_file=token_file, ca_file=state / "ca.pem")
         agent = ground.start("back", [*python, "client", *arguments], name=f"{self.name}-agent")
         roles = {"front": [relay], "back": [agent]}
         live = replace(
-            _live(ground, self.name, state=state, port=port, api_key=api_key, roles=roles),
+            _live(ground, target, site=site, token_file=token_file, roles=roles),
+            name=self.name,
             version=self._interpreter,
             note=f"API key, headers, access log and metrics on, workers: {self._workers}, {self._interpreter}",
         )
@@ -117,17 +125,15 @@ def agent_arguments(port: int, *, token_file: Path, ca_file: Path) -> list[str]:
 class Api:
     """The REST API of a relay on this machine."""
 
-    def __init__(self, port: int, ca_file: Path, api_key: str) -> None:
-        self._port = port
-        self._ca_file = ca_file
-        self._api_key = api_key
+    def __init__(self, site: Site) -> None:
+        self._site = site
 
     def call(self, method: str, path: str, value: dict[str, Any]) -> dict[str, Any]:
         """One call. Raises BenchmarkError for any answer but success."""
         visit = Visit(
-            url=f"https://{HOSTS['api']}:{self._port}/api/v2/orgs/{ORG}{path}",
-            headers=(("signadot-api-key", self._api_key), ("content-type", "application/json")),
-            ca_file=self._ca_file,
+            url=f"https://{HOSTS['api']}:{self._site.port}/api/v2/orgs/{ORG}{path}",
+            headers=((API_KEY_HEADER, self._site.api_key), ("content-type", "application/json")),
+            ca_file=self._site.ca_file,
         )
         status, body = https_request(visit, method=method, body=json.dumps(value).encode())
         if status not in {200, 201}:
@@ -143,21 +149,32 @@ def _register(api: Api, target: Target) -> str:
     endpoints = [
         {"name": "web", "target": f"http://127.0.0.1:{target.port}"},
         {"name": "sink", "target": f"http://127.0.0.1:{target.sink_port}"},
+        {"name": "echo", "target": f"http://127.0.0.1:{target.echo_port}"},
     ]
     api.call("PUT", f"/workspaces/{WORKSPACE}", {"spec": {"cluster": CLUSTER, "endpoints": endpoints}})
     return str(token)
 
 
-def _live(ground: Ground, name: str, *, state: Path, port: int, api_key: str, roles: dict[str, list[int]]) -> LivePeer:
-    web, sink = (f"https://{endpoint}--{WORKSPACE}.{HOSTS['preview']}:{port}" for endpoint in ("web", "sink"))
-
+def _live(ground: Ground, target: Target, *, site: Site, token_file: Path, roles: dict[str, list[int]]) -> LivePeer:
+    web, sink, echo = (
+        f"https://{endpoint}--{WORKSPACE}.{HOSTS['preview']}:{site.port}" for endpoint in ("web", "sink", "echo")
+    )
+    proxy = Visit(
+        url=f"https://{HOSTS['proxy']}:{site.port}",
+        headers=(("proxy-authorization", f"Bearer {site.api_key}"), ("signadot-cluster", CLUSTER)),
+        ca_file=site.ca_file,
+    )
+    straight = visits(f"http://127.0.0.1:{target.port}")
     return LivePeer(
-        name=name,
-        visits=visits(web, sink=sink, headers=(("signadot-api-key", api_key),), ca_file=state / "ca.pem"),
+        name=Relay.name,
+        visits=visits(web, sink=sink, echo=echo, headers=((API_KEY_HEADER, site.api_key),), ca_file=site.ca_file),
         roles=roles,
         placement=ground.placement,
         hold=[
-            *(sys.executable, "-m", "benchmarks.hold", "--port", str(port), "--host", HOSTS["tunnel"]),
-            *("--ca-file", str(state / "ca.pem"), "--token-file", str(state / "cluster.token")),
+            *(sys.executable, "-m", "benchmarks.hold", "--port", str(site.port), "--host", HOSTS["tunnel"]),
+            *("--ca-file", str(site.ca_file), "--token-file", str(token_file)),
         ],
+        raw={name: replace(visit, proxy=proxy) for name, visit in straight.items()},
+        takes_link=True,
+        site=site,
     )

@@ -37,7 +37,18 @@ class Options:
     """Of kept-alive requests; empty: the scenario's own choice."""
     answers: tuple[str, ...] = ()
     """Sizes of answers of the same, by name; empty: the scenario's own choice."""
-    tunnels: int = 1000
+    tunnels: tuple[int, ...] = ()
+    """Idle ones; empty: the scenario's own choice."""
+    sockets: tuple[int, ...] = ()
+    """WebSockets; empty: the scenario's own choice."""
+    agents: tuple[int, ...] = ()
+    """That come back in a storm; empty: the scenario's own choice."""
+    workspaces: tuple[int, ...] = ()
+    """Among which a request finds its own; empty: the scenario's own choice."""
+    round_trips: tuple[int, ...] = ()
+    """Of a slow link, milliseconds; empty: the scenario's own choice."""
+    clusters: tuple[int, ...] = ()
+    """The same for clusters with a live tunnel."""
     patience_seconds: float = 0.0
     """How long each round may wait for the machine to become quiet; 0: start at once."""
 
@@ -83,7 +94,12 @@ class Run:
         """Starts a load generator on its core, to go on beside another."""
         with self.live.placement.pinned("load"):
             return subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment()
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env=environment(),
             )
 
     def metered(self, act: Callable[[], T]) -> tuple[T, CpuUse]:
@@ -111,8 +127,12 @@ class Scenario(ABC):
     """What tells it from the others of its family: a word, or a number where there is an axis."""
     axis: str = ""
     """What the variants of the family count; empty where they are words."""
+    delay_seconds: float = 0.0
+    """Of the link between the fronts and the backs of its own peers, each way."""
     fresh: ClassVar[bool] = False
     """Whether each round needs peers that have just started."""
+    own: ClassVar[bool] = False
+    """Whether it needs peers for itself, started once; `prepare` brings them to what is to be measured."""
 
     def suits(self, live: LivePeer) -> bool:
         """Whether it means something for this peer."""
@@ -122,6 +142,13 @@ class Scenario(ABC):
         """Lets caches, pools and allocators settle before the first round."""
         command = wrk_command(run.live.visits["small"], connections=WARM_UP_CONNECTIONS, seconds=WARM_UP_SECONDS)
         run.load(command, seconds=WARM_UP_SECONDS)
+
+    def prepare(self, run: Run) -> LivePeer:
+        """What is measured, made of a peer that was started for this scenario; what it starts ends with the scenario.
+
+        Only where `own` is true. Raises BenchmarkError.
+        """
+        return run.live
 
     @abstractmethod
     def measure(self, run: Run) -> Mapping[str, float | None]:

@@ -6,9 +6,11 @@ from typing import ClassVar
 
 from benchmarks.cpu import tree_resident_bytes
 from benchmarks.peers import LivePeer
-from benchmarks.processes import BenchmarkError, wait_until
+from benchmarks.processes import BenchmarkError, need_files, wait_until
 from benchmarks.scenarios.base import FULL, Measure, Run, Scenario
 
+CORE = 1000
+"""Measured unless the options say otherwise."""
 FIRST_SHARE = 0.2
 """Part of the tunnels opened before the first reading, so that what is paid once (caches, arenas) is not counted."""
 SETTLE_SECONDS = 1.0
@@ -18,13 +20,20 @@ OPENING_SECONDS = 120.0
 class Idle(Scenario):
     """Resident memory of the front by number of idle tunnels; for nginx, of idle TLS connections: the floor for any."""
 
-    name = "idle"
-    title = "idle tunnels (nginx: idle TLS connections)"
     measures = (
         Measure(key="kib_per_tunnel", label="KiB resident in the front, per tunnel", digits=1),
         Measure(key="opened_per_second", label="opened per second, one client process", more_is_better=True),
     )
     fresh: ClassVar[bool] = True
+    family = "idle"
+    axis = "idle tunnels"
+
+    def __init__(self, *, tunnels: int = CORE) -> None:
+        self.tunnels = tunnels
+        # The core keeps the name it had before there were other counts, so that results of all times compare.
+        self.name = "idle" if tunnels == CORE else f"idle-{tunnels}"
+        self.variant = str(tunnels)
+        self.title = f"{tunnels:,} idle tunnels (nginx: idle TLS connections)"
 
     def suits(self, live: LivePeer) -> bool:
         """Only where something can be held open."""
@@ -35,8 +44,9 @@ class Idle(Scenario):
 
     def measure(self, run: Run) -> Mapping[str, float | None]:
         """The slope between two counts, in a peer that has just started."""
-        first = max(1, round(run.options.tunnels * FIRST_SHARE))
-        second = run.options.tunnels - first
+        need_files(self.tunnels, what=f"{self.tunnels:,} tunnels")
+        first = max(1, round(self.tunnels * FIRST_SHARE))
+        second = self.tunnels - first
         _hold(run, first)
         before = tree_resident_bytes(run.live.roles["front"])
         seconds, share = _hold(run, second)

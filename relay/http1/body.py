@@ -52,6 +52,17 @@ class BodyReader:
         self.done = True
         return body
 
+    @property
+    def missing_bytes(self) -> int:
+        """How many bytes of the body are yet to come; 0 where its framing does not tell."""
+        return self._remaining
+
+    def passed(self, size: int) -> None:
+        """Counts bytes of the body, at most `missing_bytes`, that went on without coming here."""
+        self._remaining -= size
+        if size and not self._remaining:
+            self.done = True
+
     def eof(self) -> None:
         """The sender has ended its side. Raises where that cuts the body off (RFC 9112 8)."""
         if self._until_close:
@@ -107,6 +118,10 @@ class BodyWriter:
             if self._remaining < 0:
                 raise ValueError("more body than its Content-Length")
         return data
+
+    def passed(self, size: int) -> None:
+        """Counts bytes that went out as they are, which only a body of known length allows."""
+        self._remaining -= size
 
     def end(self, trailers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
         """What follows the last body byte; trailers go out for gRPC only. Raises ValueError when bytes are missing."""

@@ -14,7 +14,7 @@ from relay.ingress.admission import Admission, Admitted
 from relay.ingress.answers import redirection, refusal
 from relay.ingress.deadlines import SWEEP_SECONDS, Phase, Watchdog
 from relay.ingress.errors import HeadTimeoutError, Redirect, TargetTimeoutError
-from relay.ingress.pool import StreamPool
+from relay.ingress.pool import Leaving, StreamPool
 from relay.ingress.repetition import Repetition
 from relay.ingress.settings import Hosts, IngressLimits, Tunnels
 from relay.telemetry import AccessRecord, Telemetry, access_context
@@ -22,6 +22,9 @@ from relay.transport import TlsStream
 
 READ_BYTES = 65536
 LINGER_SECONDS = 2.0  # how long a refused visitor may go on sending before the answer is cut off by a reset
+# A visitor who was told that the connection is kept may have sent the next request already: it is answered, with
+# `Connection: close` (RFC 9112 9.6), instead of being lost. Longer than a round trip and a browser's thought.
+PARTING_SECONDS = 0.5
 DEPARTURE_SECONDS = 0.25  # exchanges shorter than this never pay for a task that watches for the visitor leaving
 
 TIMEOUTS: dict[Phase, RelayError] = {
@@ -50,6 +53,7 @@ class Shared:
         self.tunnels = tunnels
         self.telemetry = telemetry
         self.watchdog = Watchdog()
+        self.leaving = Leaving()
         self.in_flight: Counter[str] = Counter()
         """Exchanges under way by cluster id."""
         self.strangers: Counter[str] = Counter()
@@ -84,7 +88,7 @@ class VisitorConnection:
         self.peer = stream.peer_address[0]
         self.buffer = bytearray()
         """Bytes that were received and not yet used."""
-        self.pool = StreamPool()
+        self.pool = StreamPool(shared.leaving)
         self.admitted: Admitted | None = None
         """The last decision about a preview request, for the next one."""
         self.repetition = Repetition()
@@ -111,13 +115,13 @@ class VisitorConnection:
         try:
             with self.scope:
                 self.enter(Phase.HEAD, self.limits.head_seconds)
-                while await self._serve_one() and not self.shared.draining:
+                while await self._serve_one():
                     self.request = None
                     self.answering = False
                     if self.buffer:
                         self.enter(Phase.HEAD, self.limits.head_seconds)
                     else:
-                        self.enter(Phase.IDLE, self.limits.keep_alive_idle_seconds)
+                        self._rest()
             if self.scope.cancelled_caught:
                 self.broke_off = self.answering
                 await self.reading_again()  # an exchange that was cancelled may not have come to it
@@ -137,6 +141,15 @@ class VisitorConnection:
                     await trio.aclose_forcefully(self.stream)
                 else:
                     await self.stream.aclose()
+
+    def _rest(self) -> None:
+        idle_seconds = PARTING_SECONDS if self.shared.draining else self.limits.keep_alive_idle_seconds
+        self.enter(Phase.IDLE, idle_seconds)
+
+    def part(self) -> None:
+        """The process drains: an idle connection has a moment left, others end with the answer under way."""
+        if self.phase is Phase.IDLE:
+            self._rest()
 
     def enter(self, phase: Phase, seconds: float) -> None:
         """Says what is waited for now, and for how long at most."""

@@ -309,20 +309,39 @@ class Exchange:
         while not reader.done:
             connection.enter(Phase.WRITE, limits.write_stalled_seconds)
             await connection.send(out)
-            out = b""
             connection.enter(Phase.RESPONSE, limits.response_idle_seconds)
-            data = await stream.receive_some(BULK_BYTES)
-            if data:
-                body = reader.feed(data)
-                self._sent_bytes += len(body)
-                out = writer.encode(body)
-            else:
-                reader.eof()
+            out = await self._more_body(stream, reader, writer)
         connection.enter(Phase.WRITE, limits.write_stalled_seconds)
         await connection.send(out + writer.end(reader.trailers))
         if not reader.leftover:
             self._settle(response)
         return keep
+
+    async def _more_body(self, stream: MuxStream, reader: BodyReader, writer: BodyWriter) -> bytes:
+        """What of the body is to be sent next; what the visitor took as it arrived is behind it already."""
+        if missing := reader.missing_bytes:
+            before = self._sent_bytes
+            await stream.pass_on(missing, self._give)
+            passed = self._sent_bytes - before
+            reader.passed(passed)
+            writer.passed(passed)
+            if reader.done:
+                return b""
+        data = await stream.receive_some(BULK_BYTES)
+        if not data:
+            reader.eof()
+            return b""
+        body = reader.feed(data)
+        self._sent_bytes += len(body)
+        return writer.encode(body)
+
+    def _give(self, data: memoryview) -> int:
+        """Sends as much of the body as the visitor's connection takes at once."""
+        connection = self._connection
+        connection.enter(Phase.RESPONSE, connection.limits.response_idle_seconds)
+        taken = connection.stream.send_nowait(data)
+        self._sent_bytes += taken
+        return taken
 
     def _answer_head(self, response: ResponseHead, *, keep_alive: bool) -> bytes:
         return self._connection.repetition.response_bytes(
@@ -335,9 +354,10 @@ class Exchange:
     def _settle(self, response: ResponseHead) -> None:
         """Keeps the stream for the connection's next request; both messages have ended where they should."""
         stream = self._stream
-        if stream is not None and self._request_done and response.keep_alive:
+        if stream is not None and self._request_done:
             shared = self._connection.shared
-            self._connection.pool.put(self._key, stream, now=shared.watchdog.now, keep=not shared.memory_short())
+            keep = response.keep_alive and not shared.memory_short()
+            self._connection.pool.put(self._key, stream, now=shared.watchdog.now, keep=keep)
             self._stream = None
 
     async def _switch(self, response: ResponseHead, rest: bytes) -> bool:

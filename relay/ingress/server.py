@@ -8,7 +8,6 @@ from relay.http1 import RequestHead
 from relay.ingress.asgi import serve_asgi
 from relay.ingress.connect import serve_connect
 from relay.ingress.connection import Shared, VisitorConnection
-from relay.ingress.deadlines import Phase
 from relay.ingress.errors import MisdirectedError
 from relay.ingress.exchange import forward
 from relay.ingress.settings import RESERVED_PATHS, AsgiApp
@@ -43,12 +42,12 @@ class Ingress:
         return len(self.shared.watchdog.connections)
 
     async def drain(self) -> None:
-        """Lets exchanges under way finish: idle connections close now, the others after their answer."""
+        """Lets exchanges under way finish: idle connections close in a moment, the others after their answer."""
         self.shared.draining = True
         connections = self.shared.watchdog.connections
         for connection in tuple(connections):
-            if isinstance(connection, VisitorConnection) and connection.phase is Phase.IDLE:
-                connection.scope.cancel()
+            if isinstance(connection, VisitorConnection):
+                connection.part()
         await self.shared.watchdog.empty()
 
     async def _dispatch(self, connection: VisitorConnection, head: RequestHead) -> bool:

@@ -10,6 +10,11 @@ GROWTH_RESERVE: Final = 4
 """Growth never touches the last quarter: it is kept for new streams."""
 
 
+GROWTH_SHARE: Final = 16
+"""A window grows by at most 1/16 of what is left to growth: beside other fast streams windows stay smaller, and a few
+streams never take it all."""
+
+
 class ReceiveBudget:
     """The receive windows of all sessions of a process together."""
 
@@ -61,11 +66,12 @@ class Account:
         return True
 
     def take_growth(self, size: int) -> bool:
-        """Takes `size` more for an open stream; False when that would use the reserve for new streams."""
+        """Takes `size` more for an open stream; False if that is too much of what is left to growth."""
         shared = self._shared
-        if self._limit - self.used_bytes - size < self._limit // GROWTH_RESERVE:
+        left = shared.total_bytes - shared.used_bytes - shared.total_bytes // GROWTH_RESERVE
+        if size * GROWTH_SHARE > left:
             return False
-        if shared.total_bytes - shared.used_bytes - size < shared.total_bytes // GROWTH_RESERVE:
+        if self._limit - self.used_bytes - size < self._limit // GROWTH_RESERVE:
             return False
         self._take(size)
         return True

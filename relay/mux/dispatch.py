@@ -78,7 +78,7 @@ class Dispatch:
         receive.window -= length
         return True
 
-    def data(self, stream_id: int, payload: bytes) -> None:
+    def data(self, stream_id: int, payload: memoryview) -> None:
         """Hands on bytes of a stream, and grows its window when that is what holds the peer back."""
         stream = self._streams.get(stream_id)
         if stream is None:  # reset in the middle of the frame

@@ -38,7 +38,8 @@ class DataReceived(NamedTuple):
     """Bytes of a stream; tell `Session.consume` once they are used."""
 
     stream_id: int
-    data: bytes
+    data: memoryview
+    """A part of what `Session.receive_bytes` was given, good until it is called again: whoever keeps it copies it."""
 
 
 class StreamFinished(NamedTuple):

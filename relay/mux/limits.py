@@ -12,6 +12,9 @@ SLICE_BYTES: Final = 16 * KIB
 """Longest DATA while several streams have something to send: one TLS record, so turns are short."""
 MIN_WINDOW_BYTES: Final = 16 * KIB
 """No stream starts with less: one slice."""
+MAX_UNCREDITED_BYTES: Final = MIB
+"""What a receiver may have used without telling its peer: of a large window a small part, so that all of it serves the
+link, and still a CREDIT in a thousandth of its own bytes and a millisecond of a fast stream at most."""
 MIN_PAYLOAD_BYTES: Final = SLICE_BYTES
 """What every peer must be able to take in one DATA."""
 MAX_PAYLOAD_BYTES: Final = MIB
@@ -37,8 +40,8 @@ class Limits:
     """Largest DATA we accept: bulk pays one header per 64 KiB, four TLS records."""
     initial_window_bytes: int = 256 * KIB
     """Receive window of a new stream: any ordinary answer fits without waiting for credit."""
-    max_window_bytes: int = 16 * MIB
-    """Where growth ends: 320 MB/s on a link with a round trip of 50 ms."""
+    max_window_bytes: int = 32 * MIB
+    """Where growth ends: 650 MB/s on a link with a round trip of 50 ms."""
     min_growth_round_trip_seconds: float = 0.001
     """Floor for the round trip when growth is decided: below it the schedulers are the delay, not the link."""
     max_streams: int = 1024

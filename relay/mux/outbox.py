@@ -65,12 +65,12 @@ class Outbox:
     def collect(self, max_bytes: int, now: float) -> bytes:
         """The next frames, at most `max_bytes` (one frame always fits); events tell whose queue has room again."""
         parts: Chunks = []
-        room = max_bytes - self._collect_control(max_bytes, parts)
-        while self._round and not self._control and (room > _TURN_OVERHEAD or not parts):
-            used = self._collect_turn(room, parts, now)
-            if not used:
+        used = self._collect_control(max_bytes, parts)
+        while self._round and not self._control and (max_bytes - used > _TURN_OVERHEAD or not parts):
+            taken = self._collect_turn(used, max_bytes - used, parts, now)
+            if not taken:
                 break
-            room -= used
+            used += taken
         return b"".join(parts)
 
     def _collect_control(self, room: int, parts: Chunks) -> int:
@@ -87,18 +87,23 @@ class Outbox:
         self.control_bytes -= used
         return used
 
-    def _collect_turn(self, room: int, parts: Chunks, now: float) -> int:
-        """One stream's turn; returns the bytes it took, 0 when the room is better left to the next call."""
+    def _collect_turn(self, before: int, room: int, parts: Chunks, now: float) -> int:
+        """One stream's turn behind `before` bytes of the same write; returns the bytes it took.
+
+        It takes none when its frame is better left whole for the next write.
+        """
         stream = self._round.popleft()
         send = stream.send
         used = 0
         if send.queued_bytes and send.window:
             size = min(send.queued_bytes, send.window, SLICE_BYTES if self._round else self.max_payload_bytes)
             if size + _TURN_OVERHEAD > room:
-                if parts:
+                if parts and room < SLICE_BYTES:
                     self._round.appendleft(stream)
                     return 0
-                size = max(1, min(size, room - _TURN_OVERHEAD))
+                size = max(1, min(size, room - (HEADER_BYTES if size < send.queued_bytes else _TURN_OVERHEAD)))
+            if size < send.queued_bytes:
+                size = _to_full_records(before, size)
             parts.append(_pack(size << 8 | _DATA, stream.stream_id))
             send.take(size, parts)
             stream.active_at = now
@@ -119,3 +124,12 @@ class Outbox:
         if send.full and send.queued_bytes <= self.low_mark_bytes:
             send.full = False
             self._events.append(SendReady(stream.stream_id))
+
+
+def _to_full_records(before: int, size: int) -> int:
+    """The payload of a frame behind `before` bytes, cut so that it ends with a TLS record.
+
+    A record costs both ends about as much for its last bytes as for 16 KiB, and looks to the reader like the last one.
+    """
+    excess = (before + HEADER_BYTES + size) % SLICE_BYTES
+    return size - excess if excess < size else size

@@ -19,8 +19,8 @@ class FrameHandler(Protocol):
     def begin_data(self, stream_id: int, length: int) -> bool:
         """A DATA frame begins; False: its payload is to be skipped."""
 
-    def data(self, stream_id: int, payload: bytes) -> None:
-        """The next bytes of a DATA frame."""
+    def data(self, stream_id: int, payload: memoryview) -> None:
+        """The next bytes of a DATA frame, a part of what was fed: whoever keeps them copies them."""
 
     def frame(self, kind: int, stream_id: int, payload: bytes) -> None:
         """A frame of any other known type."""
@@ -38,7 +38,7 @@ class FrameReader:
         self._skip = False
 
     def feed(self, view: memoryview, handler: FrameHandler) -> None:
-        """Hands every frame in `view` to `handler`; copies what it keeps."""
+        """Hands every frame in `view` to `handler`; copies all but DATA."""
         at, end = 0, len(view)
         while at < end:
             if self._data_left:
@@ -76,7 +76,7 @@ class FrameReader:
         stop = min(len(view), at + self._data_left)
         self._data_left -= stop - at
         if not self._skip:
-            handler.data(self._data_stream, bytes(view[at:stop]))
+            handler.data(self._data_stream, view[at:stop])
         return stop
 
     def _complete(self, view: memoryview, at: int, handler: FrameHandler) -> int:

@@ -109,7 +109,7 @@ class Session:
         return bool(self._state.outbox)
 
     def receive_bytes(self, data: bytes | bytearray | memoryview, now: float) -> None:
-        """Takes bytes from the transport, cut anywhere; keeps no reference to `data`.
+        """Takes bytes from the transport, cut anywhere. Only `DataReceived` refers to `data`: take the events first.
 
         Raises RemoteProtocolError when the peer broke a rule: the GOAWAY is queued then and the session is closed.
         Bytes after the end are ignored.

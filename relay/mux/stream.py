@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from relay.mux.limits import MAX_WINDOW_BYTES
+from relay.mux.limits import MAX_UNCREDITED_BYTES, MAX_WINDOW_BYTES
 
 Chunks = list[bytes | memoryview]
 
@@ -72,7 +72,16 @@ class ReceiveHalf:
     Invariant: window + in flight + buffered + uncredited = granted.
     """
 
-    __slots__ = ("buffered", "epoch_over", "epoch_started_at", "finished", "granted", "uncredited", "window")
+    __slots__ = (
+        "_epoch_left",
+        "buffered",
+        "epoch_over",
+        "epoch_started_at",
+        "finished",
+        "granted",
+        "uncredited",
+        "window",
+    )
 
     def __init__(self, window: int) -> None:
         self.window = window
@@ -87,14 +96,20 @@ class ReceiveHalf:
         self.epoch_over = True
         """Half of the window has been consumed; the next DATA, which tells the time, decides about growth."""
         self.epoch_started_at = float("-inf")
+        self._epoch_left = 0
 
     def consume(self, size: int) -> int:
-        """Counts consumed bytes; returns the credit to send now: at half of the window, not when it is empty."""
+        """Counts consumed bytes; returns the credit to send now: at half of the window, not when it is empty.
+
+        Of a large window it is sent sooner: the half that a sender waits for is lost to the link.
+        """
         self.buffered -= size
         self.uncredited += size
-        if self.uncredited * 2 < self.granted or self.finished:
+        self._epoch_left -= size
+        if self.finished or (self.uncredited * 2 < self.granted and self.uncredited < MAX_UNCREDITED_BYTES):
             return 0
-        self.epoch_over = True
+        if self._epoch_left <= 0:
+            self.epoch_over = True
         return self.take_credit()
 
     def take_credit(self) -> int:
@@ -111,11 +126,13 @@ class ReceiveHalf:
         fast = now - self.epoch_started_at <= 2 * round_trip_seconds
         self.epoch_over = False
         self.epoch_started_at = now
+        self._epoch_left = self.granted // 2
         return fast
 
     def grow(self) -> int:
         """Doubles the window; returns the credit to send."""
         self.uncredited += self.granted
+        self._epoch_left += self.granted // 2
         self.granted *= 2
         return self.take_credit()
 

@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, bindparam, delete, select, update
 from relay.auth import Token, TokenKind, mint, parse
 from relay.errors import NotFoundError
 from relay.store.records import SYSTEM, Actor, AgentIdentity, Change, Cluster, ClusterToken
-from relay.store.rows import Transaction, page_size, to_json
+from relay.store.rows import Transaction, in_parts, page_size, to_json
 from relay.store.schema import cluster_tokens, clusters
 
 
@@ -69,16 +69,33 @@ def remove_all(tx: Transaction, cluster: Cluster, *, actor: Actor = SYSTEM) -> N
 
 def find_identity(tx: Transaction, token: Token) -> AgentIdentity | None:
     """Which cluster a presented token stands for; None when it is unknown or revoked."""
-    query = (
-        select(cluster_tokens.c.id, cluster_tokens.c.org_id, cluster_tokens.c.cluster_id, clusters.c.name)
-        .join(clusters, clusters.c.id == cluster_tokens.c.cluster_id)
-        .where(cluster_tokens.c.token_hash.in_(tx.sealer.token_hashes(token)))
-    )
-    row = tx.connection.execute(query).mappings().one_or_none()
-    if row is None:
-        return None
-    name = tx.sealer.unseal(row["name"], table="clusters", column="name", row_id=row["cluster_id"])
-    return AgentIdentity(token_id=row["id"], org_id=row["org_id"], cluster_id=row["cluster_id"], cluster_name=name)
+    return find_identities(tx, [token]).get(token)
+
+
+def find_identities(tx: Transaction, tokens: Iterable[Token]) -> dict[Token, AgentIdentity]:
+    """The same for many tokens; those that are unknown or revoked are left out."""
+    by_hash = {token_hash: token for token in tokens for token_hash in tx.sealer.token_hashes(token)}
+    found: dict[Token, AgentIdentity] = {}
+    for hashes in in_parts(by_hash):
+        query = (
+            select(
+                cluster_tokens.c.id,
+                cluster_tokens.c.org_id,
+                cluster_tokens.c.cluster_id,
+                cluster_tokens.c.token_hash,
+                clusters.c.name,
+            )
+            .join(clusters, clusters.c.id == cluster_tokens.c.cluster_id)
+            .where(cluster_tokens.c.token_hash.in_(hashes))
+        )
+        for row in tx.connection.execute(query).mappings():
+            found[by_hash[bytes(row["token_hash"])]] = AgentIdentity(
+                token_id=row["id"],
+                org_id=row["org_id"],
+                cluster_id=row["cluster_id"],
+                cluster_name=tx.sealer.unseal(row["name"], table="clusters", column="name", row_id=row["cluster_id"]),
+            )
+    return found
 
 
 def record_used(tx: Transaction, token_ids: Iterable[str]) -> None:

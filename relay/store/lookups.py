@@ -13,6 +13,7 @@ from relay.routing import RouteTable
 from relay.store import api_keys, cluster_tokens, clusters, keys, orgs, workspaces
 from relay.store.database import Database
 from relay.store.flight import FlightCache, K, V
+from relay.store.gather import Gathered
 from relay.store.records import AgentIdentity, Change, Cluster, Org
 from relay.store.schema import api_keys as api_keys_table
 from relay.store.schema import cluster_tokens as tokens_table
@@ -43,6 +44,9 @@ class Lookups:
         self._agents: FlightCache[bytes, AgentIdentity] = _cache(CREDENTIALS, clock)
         self._routes: FlightCache[tuple[str, str], RouteTable] = _cache(WORKSPACES, clock)
         self._orgs: FlightCache[str, Org] = _cache(WORKSPACES, clock)
+        # What comes in crowds: agents after a restart, hosts that nobody has visited for a while.
+        self._gathered_agents = Gathered(lambda tokens: database.read(cluster_tokens.find_identities, tokens))
+        self._gathered_routes = Gathered(lambda names: database.read(workspaces.find_all_routes, names))
         self._used_keys: set[str] = set()
         self._used_tokens: set[str] = set()
         self._old_hashes: dict[Table, list[tuple[str, Sequence[bytes]]]] = {api_keys_table: [], tokens_table: []}
@@ -80,9 +84,7 @@ class Lookups:
     async def agent_identity(self, cluster_token: str) -> AgentIdentity:
         """Which cluster a cluster token stands for; raises as `principal` does."""
         token = parse(cluster_token, kind=TokenKind.CLUSTER_TOKEN)
-        identity = await self._agents.get(
-            self._key(cluster_token), lambda: self._database.read(cluster_tokens.find_identity, token)
-        )
+        identity = await self._agents.get(self._key(cluster_token), lambda: self._gathered_agents.get(token))
         if identity is None:
             raise UnauthenticatedError("the cluster token is unknown or was revoked")
         self._note_hashes(tokens_table, token)
@@ -95,9 +97,8 @@ class Lookups:
 
     async def routes(self, org_id: str, workspace: str) -> RouteTable | None:
         """The routes of the org's workspace of that name, None when there is none. Raises StoreUnavailableError."""
-        return await self._routes.get(
-            (org_id, workspace), lambda: self._database.read(workspaces.find_routes, org_id, workspace)
-        )
+        key = (org_id, workspace)
+        return await self._routes.get(key, lambda: self._gathered_routes.get(key))
 
     async def org(self, name: str) -> Org | None:
         """The org of that name, None when there is none. Raises StoreUnavailableError."""

@@ -1,9 +1,9 @@
 """Transactions as queries see them: a connection that seals what the schema marks as sealed, and reads it back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Table, func, insert, select, update
 
@@ -13,10 +13,15 @@ from relay.store.records import Actor, Change
 from relay.store.schema import changes as changes_table
 from relay.store.schema import events
 
+T = TypeVar("T")
+
 DELETE = "delete"
 """The action of an event after which the record is gone."""
 MAX_PAGE = 1001
 """Longest page, bounding memory and time of a read transaction: what the API shows, and one that tells of more."""
+MAX_VALUES = 500
+"""Most values that one statement looks for: databases bound its parameters, and with several sealing keys each value is
+looked for several times."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,10 +43,10 @@ class Transaction:
         """The blind index to store in `column`; to look a value up, use `matches`."""
         return self.sealer.blind_index(value, table=column.table.name, column=column.name)
 
-    def matches(self, column: Column[bytes], value: str) -> ColumnElement[bool]:
-        """The condition that a row's blind index in `column` is that of `value`, under whichever key it was made."""
-        indexes = self.sealer.blind_indexes(value, table=column.table.name, column=column.name)
-        return column.in_(indexes)
+    def matches(self, column: Column[bytes], *values: str) -> ColumnElement[bool]:
+        """The condition that a row's blind index in `column` is that of one of `values`, whichever key made it."""
+        place = {"table": column.table.name, "column": column.name}
+        return column.in_([index for value in values for index in self.sealer.blind_indexes(value, **place)])
 
     def insert(self, table: Table, values: Mapping[str, Any]) -> str:
         """Inserts a row under a new id, sealing what is to be sealed; returns the id."""
@@ -120,3 +125,9 @@ def to_json(value: Any) -> str:
 def page_size(limit: int) -> int:
     """`limit` brought between 1 and MAX_PAGE."""
     return max(1, min(limit, MAX_PAGE))
+
+
+def in_parts(values: Iterable[T], size: int = MAX_VALUES) -> Iterator[Sequence[T]]:
+    """The values again, some at a time, as one statement may look for them."""
+    every = list(values)
+    return (every[start : start + size] for start in range(0, len(every), size))

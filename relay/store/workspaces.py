@@ -2,7 +2,7 @@
 
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, Table, delete, exists, select
@@ -24,7 +24,7 @@ from relay.store.records import (
     WorkspaceOrigin,
     WorkspaceSpec,
 )
-from relay.store.rows import Transaction, page_size
+from relay.store.rows import Transaction, in_parts, page_size
 from relay.store.schema import clusters as clusters_table
 from relay.store.schema import workspace_endpoints, workspace_images, workspaces
 from relay.store.specs import (
@@ -245,11 +245,25 @@ def remove(tx: Transaction, org_id: str, name: str, *, actor: Actor = SYSTEM) ->
 
 def find_routes(tx: Transaction, org_id: str, name: str) -> RouteTable | None:
     """The routes of the org's workspace of that name, None when there is no such workspace."""
-    workspace = get(tx, org_id, name)
-    org = orgs.get(tx, org_id)
-    if workspace is None or org is None:
-        return None
-    return RouteTable([_route(org.name, workspace, endpoint) for endpoint in workspace.spec.endpoints])
+    return find_all_routes(tx, [(org_id, name)]).get((org_id, name))
+
+
+def find_all_routes(tx: Transaction, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], RouteTable]:
+    """The routes of many workspaces, by org's id and name; those that do not exist are left out."""
+    names_of: dict[str, list[str]] = defaultdict(list)
+    for org_id, name in wanted:
+        names_of[org_id].append(name)
+    found: dict[tuple[str, str], RouteTable] = {}
+    for org_id, all_names in names_of.items():
+        org = orgs.get(tx, org_id)
+        if org is None:
+            continue
+        for names in in_parts(all_names):
+            named = tx.matches(workspaces.c.name_index, *names)
+            for workspace in _fetch(tx, select(workspaces).where(workspaces.c.org_id == org_id, named)):
+                routes = [_route(org.name, workspace, endpoint) for endpoint in workspace.spec.endpoints]
+                found[org_id, workspace.name] = RouteTable(routes)
+    return found
 
 
 def _first_values(tx: Transaction, org_id: str, name: str) -> dict[str, Any]:

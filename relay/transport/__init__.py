@@ -2,9 +2,9 @@
 
 from relay.transport.copy import copy_both_ways
 from relay.transport.ending import TunnelEnd
-from relay.transport.listener import ListenerLimits, Refused, serve_tls
+from relay.transport.listener import Handshakes, ListenerLimits, Refused, serve_tls
 from relay.transport.proxy import ForwardProxy, parse_proxy, proxy_for
-from relay.transport.sockets import listen
+from relay.transport.sockets import close_all, listen
 from relay.transport.stream import MuxStream
 from relay.transport.tcp_stream import TcpStream
 from relay.transport.tls import connect_tls
@@ -14,6 +14,7 @@ from relay.transport.websocket import WebSocketStream, accept_websocket, connect
 
 __all__ = [
     "ForwardProxy",
+    "Handshakes",
     "ListenerLimits",
     "MuxStream",
     "Refused",
@@ -24,6 +25,7 @@ __all__ = [
     "WebSocketStream",
     "accept_tls",
     "accept_websocket",
+    "close_all",
     "connect_tls",
     "connect_websocket",
     "copy_both_ways",

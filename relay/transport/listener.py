@@ -49,6 +49,30 @@ class Refused:
 DEFAULT_LIMITS: Final = ListenerLimits()
 
 
+class Handshakes:
+    """Counts handshakes under way: connections that were accepted and that no handler has seen yet."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self._changed = trio.Event()
+
+    def begin(self) -> None:
+        """One more."""
+        self.under_way += 1
+
+    def end(self) -> None:
+        """One less; its connection is given to the handler before anybody who waits hears of it."""
+        self.under_way -= 1
+        if not self.under_way:
+            self._changed.set()
+            self._changed = trio.Event()
+
+    async def over(self) -> None:
+        """Waits until there is none."""
+        while self.under_way:
+            await self._changed.wait()
+
+
 async def serve_tls(
     listeners: Sequence[socket.socket],
     context: Callable[[], ssl.SSLContext],
@@ -57,6 +81,7 @@ async def serve_tls(
     limits: ListenerLimits = DEFAULT_LIMITS,
     on_refused: Callable[[str], None] = lambda _: None,
     accepting: trio.CancelScope | None = None,
+    handshakes: Handshakes | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accepts on listening sockets (see `sockets.listen`) for ever, and runs `handler` for each connection.
@@ -64,9 +89,12 @@ async def serve_tls(
     Cancelling `accepting` closes the listeners and lets open connections go on; it returns with the last of them.
 
     `context` is asked for each connection. `on_refused` counts, with a slug of `Refused`, what never reached the
-    handler. A handler that raises is logged and harms nobody else. The listeners are closed at the end.
+    handler. A handler that raises is logged and harms nobody else. The listeners are closed at the end. `handshakes`
+    may be shared by several calls; its count is what `ListenerLimits.handshakes` bounds.
     """
     server = _Server(context, handler, limits, on_refused)
+    if handshakes is not None:
+        server.handshakes = handshakes
     try:
         async with trio.open_nursery() as handlers:
             with accepting or trio.CancelScope():
@@ -96,7 +124,7 @@ class _Server:
         self._limits = limits
         self._on_refused = on_refused
         self._open: Counter[str] = Counter()
-        self._handshakes = 0
+        self.handshakes = Handshakes()
         self._handshakes_of: Counter[str] = Counter()
 
     async def accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
@@ -120,13 +148,13 @@ class _Server:
         if self._open[host] >= self._limits.connections_per_address:
             self._refuse(connection, Refused.ADDRESS_LIMIT)
         elif (
-            self._handshakes >= self._limits.handshakes
+            self.handshakes.under_way >= self._limits.handshakes
             or self._handshakes_of[host] >= self._limits.handshakes_per_address
         ):
             self._refuse(connection, Refused.HANDSHAKE_LIMIT)
         else:
             self._open[host] += 1
-            self._handshakes += 1
+            self.handshakes.begin()
             self._handshakes_of[host] += 1
             nursery.start_soon(self._serve, connection, (host, address[1]))
 
@@ -155,7 +183,7 @@ class _Server:
             log.debug("handshake failed", peer=address[0], reason=str(error))
             self._on_refused(Refused.HANDSHAKE)
         finally:
-            self._handshakes -= 1
+            self.handshakes.end()
             _leave(self._handshakes_of, address[0])
         return None
 

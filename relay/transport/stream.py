@@ -5,46 +5,22 @@ from collections.abc import Mapping
 from functools import partial
 from operator import index
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import trio
 
-from relay.errors import StreamResetError, TunnelClosedError
-from relay.mux import ResetCode, Role, Session
+from relay.mux import ResetCode, Role
+from relay.transport.carrier import BrokenStreamError, Carrier
+from relay.transport.passing import Give, Passing
 
 DEFAULT_RECEIVE_BYTES: Final = 256 * 1024
 """What one receive gives at most unless told otherwise: the initial window."""
-PIECE_BYTES: Final = 64 * 1024
-"""`send_all` hands over this much at a time, so that a long argument never stands in memory twice."""
+PIECE_BYTES: Final = 256 * 1024
+"""`send_all` hands over this much at a time, so that a long argument never stands in memory twice; as much as one read
+gives, which so is not cut."""
 NO_METADATA: Final[Mapping[str, str]] = MappingProxyType({})
 
 Buffer = bytes | bytearray | memoryview
-
-
-class BrokenStreamError(StreamResetError, trio.BrokenResourceError):
-    """The stream was reset; trio's own helpers see the broken resource that it is."""
-
-
-class BrokenTunnelError(TunnelClosedError, trio.BrokenResourceError):
-    """The tunnel under the stream ended."""
-
-
-class Carrier(Protocol):
-    """What a stream needs of its tunnel."""
-
-    @property
-    def session(self) -> Session:
-        """The state that the stream belongs to."""
-
-    @property
-    def is_leaving(self) -> bool:
-        """Whether the peer has said that the tunnel will end."""
-
-    def flush(self) -> None:
-        """Has queued frames sent in the next pass of the scheduler."""
-
-    def forget(self, stream: "MuxStream") -> None:
-        """Ends the stream's registration: nothing more will arrive for it."""
 
 
 class MuxStream(trio.abc.HalfCloseableStream):
@@ -65,6 +41,7 @@ class MuxStream(trio.abc.HalfCloseableStream):
         "_full",
         "_opened",
         "_opening",
+        "_passing",
         "_receiver",
         "_sender",
         "_sending",
@@ -99,6 +76,7 @@ class MuxStream(trio.abc.HalfCloseableStream):
         self._opened = False
         self._full = False
         self._sending = False
+        self._passing: Passing | None = None
         # Tasks that wait, rescheduled directly: an Event or a channel per frame would cost more than the frame.
         self._receiver: trio.lowlevel.Task | None = None
         self._sender: trio.lowlevel.Task | None = None
@@ -109,14 +87,22 @@ class MuxStream(trio.abc.HalfCloseableStream):
 
     # -- what the tunnel's reader calls
 
-    def feed(self, data: bytes) -> None:
-        """Takes received bytes."""
+    def feed(self, data: memoryview) -> None:
+        """Takes received bytes, which are good during the call only."""
         if self._closed:
             # As TCP does: nobody will read this, so the peer may stop sending.
             self.reset(ResetCode.CANCELLED, "nobody reads this stream any more")
             return
-        self._chunks.append(data)
-        self._buffered_bytes += len(data)
+        if (passing := self._passing) is not None:
+            taken = passing.take(data)
+            self._session.consume(self.stream_id, taken)
+            if passing.goes_on:
+                return
+            self._passing = None
+            data = data[taken:]
+        if data:
+            self._chunks.append(bytes(data))
+            self._buffered_bytes += len(data)
         if (task := self._receiver) is not None:
             self._receiver = None
             trio.lowlevel.reschedule(task)
@@ -216,6 +202,24 @@ class MuxStream(trio.abc.HalfCloseableStream):
             self._receiver = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._abort_receiving)
         return self.receive_nowait(max_bytes)
+
+    async def pass_on(self, most: int, give: Give) -> None:
+        """Has up to `most` bytes go to `give` as they arrive, without being copied or kept here.
+
+        Returns when `give` took less than it was given, when `most` is reached, or when nothing more will come: the
+        next `receive_some` has the rest, or says why there is none. Returns at once while bytes are waiting here.
+        """
+        if self._receiver is not None:
+            raise trio.BusyResourceError("another task is receiving from this stream")
+        if self._chunks or self._at_end or self._closed or self._error is not None:
+            await trio.lowlevel.checkpoint()
+            return
+        self._passing = Passing(most, give)
+        self._receiver = trio.lowlevel.current_task()
+        try:
+            await trio.lowlevel.wait_task_rescheduled(self._abort_receiving)
+        finally:
+            self._passing = None
 
     def _abort_receiving(self, _: Any) -> trio.lowlevel.Abort:
         self._receiver = None
@@ -371,15 +375,18 @@ class MuxStream(trio.abc.HalfCloseableStream):
             if not (self._at_end and self._finished):
                 self.reset(ResetCode.CANCELLED)
             raise
-        else:
-            if not self._closed and self._error is None:
-                self._close()
         finally:
-            self._closed = True
-            self._wake_receiver()
-            self._wake_sender()
-            self._wake_opening()
+            self.close()
         await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def close(self) -> None:
+        """`aclose` without waiting."""
+        if not self._closed and self._error is None:
+            self._close()
+        self._closed = True
+        self._wake_receiver()
+        self._wake_sender()
+        self._wake_opening()
 
     def _close(self) -> None:
         if self._chunks:

@@ -40,6 +40,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
         "_send_broken",
         "_send_finished",
         "_sending",
+        "_unsent",
         "_unwrapped",
         "_view",
         "_write",
@@ -61,6 +62,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
         self._sending = False
         self._send_broken = False
         self._send_finished = False
+        self._unsent = False  # OpenSSL holds a part of a record that a next send must complete
         self._unwrapped = False
         self.peer_address = peer_address
         """Address and port of the other end, (ip, port)."""
@@ -193,9 +195,11 @@ class TlsStream(trio.abc.HalfCloseableStream):
         try:
             sent = self._write(data)
         except ssl.SSLWantWriteError:
+            self._unsent = True
             return 0
         except (OSError, ValueError) as error:
             raise self._failure(error) from error
+        self._unsent = False
         self._budget -= max(sent, STEP_BYTES)
         return sent
 
@@ -213,7 +217,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
             return
         if self._connection.fileno() < 0:
             raise trio.ClosedResourceError("this stream is closed")
-        if self._send_broken:
+        if self._send_broken or self._unsent:
             raise trio.BrokenResourceError("an earlier send on this stream was cut off")
         self._send_finished = True
         alert = self._close_notify()
@@ -266,7 +270,8 @@ class TlsStream(trio.abc.HalfCloseableStream):
         if connection.fileno() >= 0:
             trio.lowlevel.notify_closing(connection)
             by_force = trio.current_effective_deadline() == -math.inf
-            if not by_force and not self._send_broken and not self._sending and not self._send_finished:
+            cut_off = self._send_broken or self._sending or self._unsent
+            if not by_force and not cut_off and not self._send_finished:
                 with contextlib.suppress(OSError, ValueError):  # best effort: the peer may be gone
                     connection.unwrap()
             connection.close()

@@ -28,9 +28,10 @@ from relay.mux import (
     WelcomeReceived,
     is_orderly,
 )
+from relay.transport.carrier import BrokenStreamError, BrokenTunnelError
 from relay.transport.ending import TunnelEnd, hang_up
 from relay.transport.read_buffer import READ_BYTES, ReadsInto, shared_buffer
-from relay.transport.stream import BrokenStreamError, BrokenTunnelError, MuxStream
+from relay.transport.stream import MuxStream
 from relay.transport.writer import FrameWriter
 
 FLUSH_SECONDS: Final = 2.0

@@ -18,6 +18,8 @@ RETRY_SECONDS: Final = 30.0
 """Over which agents spread their next login when it failed through no fault of theirs."""
 WEBSOCKET_SECONDS: Final = 10.0
 """For the WebSocket's opening handshake."""
+ELSEWHERE_SECONDS: Final = 0.3
+"""The same where the next login reaches another process, or the successor of this one."""
 DEFAULT_LIMITS: Final = Limits()
 
 log = structlog.get_logger("tunnels")
@@ -31,6 +33,7 @@ class LoginResult:
     UNAVAILABLE = "unavailable"
     NO_HELLO = "no_hello"
     TOO_OLD = "too_old"
+    GIVING_WAY = "giving_way"
 
 
 class TunnelAcceptor:
@@ -42,7 +45,7 @@ class TunnelAcceptor:
         authenticate: Authenticate,
         *,
         process_id: str,
-        processes: Callable[[], tuple[RelayProcess, ...]] = tuple,
+        processes: tuple[RelayProcess, ...] = (),
         limits: Limits = DEFAULT_LIMITS,
         budget: ReceiveBudget | None = None,
         on_login: Callable[[str], None] = lambda _: None,
@@ -55,6 +58,8 @@ class TunnelAcceptor:
         self._limits = limits
         self._budget = budget if budget is not None else ReceiveBudget()
         self._on_login = on_login
+        self.gives_way = False
+        """Whether agents are sent on, because a successor of this process takes them."""
 
     def close_by_token(self, token_id: str) -> int:
         """Ends the tunnels of a revoked token at once; returns how many there were."""
@@ -101,6 +106,10 @@ class TunnelAcceptor:
             log.info("agent refused", instance=hello.instance_id, reason=reason)
             tunnel.goaway(CloseCode.UNSUPPORTED_VERSION, reason)
             return
+        if self.gives_way:
+            self._on_login(LoginResult.GIVING_WAY)
+            tunnel.close(CloseCode.SHUTDOWN, "another process takes its place", retry_after_seconds=ELSEWHERE_SECONDS)
+            return
         try:
             identity = await self._identify(hello.token)
         except UnauthenticatedError as error:
@@ -125,7 +134,7 @@ class TunnelAcceptor:
             relay_process_id=self._process_id,
             tunnel_id=secrets.token_hex(8),
             keepalive_seconds=self._limits.ping_interval_seconds,
-            processes=self._processes(),
+            processes=self._processes,
         )
         try:
             tunnel.accept(welcome)

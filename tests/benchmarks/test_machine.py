@@ -29,5 +29,6 @@ def test_visit_knows_host_and_port() -> None:
 def test_unknown_scenario_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speed"]) == 1
     assert capsys.readouterr().err == (
-        "benchmarks: there is no scenario speed; there are requests, bulk, beside, handshakes, idle, profile\n"
+        "benchmarks: there is no scenario speed; there are requests, bulk, beside, handshakes, connect, streams, "
+        "websockets, slow-link, idle, storm, growth, profile\n"
     )

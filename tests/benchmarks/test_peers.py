@@ -9,12 +9,24 @@ from typing import Literal
 import pytest
 
 from benchmarks.machine import environment
+from benchmarks.nginx import has_streams
 from benchmarks.peers import Direct, LivePeer, Nginx, Peer, Relay
 from benchmarks.peers.https import https_request
 from benchmarks.placement import Placement
 from benchmarks.processes import Ground, wait_until
 from benchmarks.rounds import Bench
-from benchmarks.scenarios import Handshakes, Idle, Options, Requests, Run
+from benchmarks.scenarios import (
+    Connect,
+    Handshakes,
+    Idle,
+    Options,
+    Requests,
+    Run,
+    Scenario,
+    SlowLink,
+    Streams,
+    WebSockets,
+)
 from benchmarks.target import Target, start_target
 from benchmarks.visit import Resource
 from tests.benchmarks.silent import Silent
@@ -100,6 +112,34 @@ def test_round_of_requests_gives_every_measure(peer: Peer, live: LivePeer, groun
     assert figures["front_microseconds"].median > 0
 
 
+@pytest.mark.parametrize("scenario", [Connect(), Streams(), WebSockets(sockets=10)], ids=lambda one: one.name)
+def test_round_of_other_traffic_gives_every_measure(
+    live: LivePeer, ground: Ground, target: Target, scenario: Scenario
+) -> None:
+    if live.name == "nginx" and not has_streams():
+        pytest.skip("nginx cannot forward bytes (scripts/debian-packages bench)")
+    assert scenario.suits(live)
+    options = Options(seconds=1, bulk_bytes=BULK_BYTES)
+    values = scenario.measure(Run(live=live, target=target, ground=ground, options=options))
+    assert set(values) == {measure.key for measure in scenario.measures}
+    assert min(value for key, value in values.items() if value is not None and key.endswith("microseconds")) > 0
+    assert not values.get("failed")
+
+
+@pytest.mark.parametrize("made", [Nginx, pytest.param(Relay, marks=pytest.mark.soak)])
+def test_link_is_between_front_and_back(made: type[Nginx | Relay], ground: Ground, target: Target) -> None:
+    peer = made()
+    options = Options(rounds=1, seconds=1)
+    bench = Bench(ground=ground, target=target, peers=[peer], live=[], options=options, watch=Silent())
+    scenario = SlowLink(round_trip=20, seconds=1)
+    with bench.prepared(scenario, [peer.name]) as own:
+        (live,) = own.live
+        assert scenario.suits(live)
+        assert live.roles["load"]
+        values = scenario.measure(Run(live=live, target=target, ground=own.ground, options=options))
+    assert (values["first_byte_trips"] or 0) >= 1
+
+
 @pytest.mark.parametrize("kind", ["full", "resumed"])
 def test_handshakes_are_resumed_where_they_should_be(
     live: LivePeer, ground: Ground, target: Target, kind: Literal["full", "resumed"]
@@ -112,9 +152,9 @@ def test_handshakes_are_resumed_where_they_should_be(
 
 
 def test_idle_tunnels_have_a_price(peer: Peer, live: LivePeer, ground: Ground, target: Target) -> None:
-    options = Options(rounds=1, tunnels=50)
+    options = Options(rounds=1)
     bench = Bench(ground=ground, target=target, peers=[peer], live=[live], options=options, watch=Silent())
-    result = bench.run(Idle())
+    result = bench.run(Idle(tunnels=50))
     # That the client was the bottleneck while it opened is true on some machines, and no fault.
     assert not [remark for remark in result.remarks if "failed" in remark]
     assert 0 < result.figures[live.name]["kib_per_tunnel"].median < 1000

@@ -126,3 +126,22 @@ def test_value_that_tells_of_the_load_generator_is_struck_out(ground: Ground) ->
     assert "a" not in result.figures["relay"]
     assert result.figures["nginx"]["a"].median == 3.5
     assert result.load_bound == {"relay": frozenset({"a"})}
+
+
+def test_scenario_with_peers_of_its_own_starts_and_prepares_them_once(ground: Ground) -> None:
+    class Own(Scripted):
+        own: ClassVar[bool] = True
+
+        def prepare(self, run: Run) -> LivePeer:
+            self.order.append(f"prepare {run.live.name}")
+            return replace(run.live, note="prepared")
+
+        def measure(self, run: Run) -> Mapping[str, float | None]:
+            assert run.live.note == "prepared"
+            return super().measure(run)
+
+    scenario = Own({"relay": [1, 2]})
+    run = bench(ground, "relay", rounds=2)
+    assert run.run(scenario).figures["relay"]["a"].rounds == (1, 2)
+    assert [peer.starts for peer in run.peers if isinstance(peer, Fake)] == [2]
+    assert scenario.order == ["prepare relay", "warm relay", "relay", "relay"]

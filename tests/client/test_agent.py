@@ -288,7 +288,15 @@ async def test_a_drain_brings_the_new_tunnel_up_first_and_open_streams_finish(wo
     assert old.end is None
     assert await is_served(new, port)
     with trio.fail_after(10):
+        hint = await old.goaway_arrived()
+        assert hint is not None
+        assert hint.code == CloseCode.DRAIN
         assert await ask(stream, b"streams") == b"OPEN STREAMS"
+    # However long that process still has visitors: it ends the tunnel itself.
+    await trio.sleep(client.login.SETTLE_SECONDS * 3)
+    assert await is_served(old, port)
+    old.close(CloseCode.SHUTDOWN, "this process has ended")
+    with trio.fail_after(10):
         await old.closed()
     assert agent.status.is_ready
     assert next(iter(agent.status.links.values())).live_tunnels == 1

@@ -5,13 +5,13 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from client.backoff import REFUSED_SECONDS, Backoff
-from client.link import Link, LoginError
+from client.link import Link, LoginError, next_address
 from client.reconnect import Ending
 from client.settings import Endpoint
 from client.status import LinkStatus
 from client.token import LOOK_SECONDS, TokenChanges, WatchedToken
 from relay.mux.codes import CloseCode
-from relay.mux.handshake import Welcome
+from relay.mux.handshake import RelayProcess, Welcome
 
 ADDRESS = Endpoint(host="relay.example", port=443)
 
@@ -122,6 +122,32 @@ async def test_a_drain_brings_the_new_tunnel_up_before_the_old_one_is_let_go(
     assert relay.journal == ["up 0", "up 1", "let go 0"]
     assert relay.waits()[1:] == pytest.approx([0.5, 1])
     assert relay.times[1] - 60 == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("ending", "address"),
+    [
+        (Ending(message="", close_code=CloseCode.DRAIN), "relay.example:8444"),
+        (Ending(message="", close_code=CloseCode.SHUTDOWN), "relay.example:8444"),
+        (None, "relay.example:8444"),  # a new token
+        (Ending(message="connection lost"), "relay.example:443"),
+        (REFUSED, "relay.example:443"),
+    ],
+)
+def test_the_process_that_was_reached_is_dialled_at_its_own_address_as_long_as_it_is_well(
+    ending: Ending | None, address: str
+) -> None:
+    processes = (RelayProcess(id="p", address="relay.example:8444"), RelayProcess(id="q", address="relay.example:8445"))
+    welcome = Welcome(relay_process_id="p", tunnel_id="t", processes=processes)
+    assert str(next_address(ADDRESS, welcome, ending)) == address
+
+
+@pytest.mark.parametrize("printed", ["", "relay.example", "relay.example:http"])
+def test_a_process_without_an_address_is_dialled_where_the_relay_is(printed: str) -> None:
+    ending = Ending(message="", close_code=CloseCode.DRAIN)
+    welcome = Welcome(relay_process_id="p", tunnel_id="t", processes=(RelayProcess(id="p", address=printed),))
+    assert next_address(ADDRESS, welcome, ending) == ADDRESS
+    assert next_address(ADDRESS, Welcome(relay_process_id="p", tunnel_id="t"), ending) == ADDRESS
 
 
 async def test_a_refused_token_is_retried_slowly_and_shown(

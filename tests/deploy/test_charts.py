@@ -174,6 +174,8 @@ WRONG: list[tuple[str, Document, str]] = [
     (RELAY, {**NEEDED, "limits": {"head_bytes": 1.5}}, r"limits.head_bytes.*integer"),
     (RELAY, {**NEEDED, "github": {"enabled": True}}, r"github"),
     (RELAY, {**NEEDED, "metrics": {"port": 8443}, "service": {"port": 8443}}, r"metrics.port: must differ"),
+    (RELAY, {**NEEDED, "workers": 2, "service": {"tunnelPort": 9089}}, r"service.tunnelPort: port 9090 is"),
+    (RELAY, {**NEEDED, "workers": 0}, r"workers"),
     (
         RELAY,
         {**NEEDED, "store": {"url": "postgresql://a@b/c", "ca": {"secretName": "a", "configMapName": "b"}}},

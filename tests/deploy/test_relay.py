@@ -80,15 +80,32 @@ def test_the_schema_has_every_limit_with_the_bounds_of_the_relay(helm: Helm, tmp
 def test_the_public_service_has_no_metrics(helm: Helm, values: Document) -> None:
     rendered = helm.render(RELAY, values)
     public, inside = rendered.one("Service", RELAY), rendered.one("Service", f"{RELAY}-metrics")
-    (port,) = public["spec"]["ports"]
+    port, *tunnels = public["spec"]["ports"]
+    assert len(tunnels) == (values["workers"] if values.get("workers", 1) > 1 else 0)
     assert port["targetPort"] == "public"
     # The relay writes the port it listens on into URLs.
     assert port["port"] == rendered.container()["ports"][0]["containerPort"]
     assert (inside["spec"]["type"], inside["spec"]["ports"][0]["targetPort"]) == ("ClusterIP", "metrics")
     for policy in rendered.all("NetworkPolicy"):
         front, metrics = policy["spec"]["ingress"]
-        assert front == {"ports": [{"port": "public", "protocol": "TCP"}]}
+        assert front == {"ports": [{"port": port["targetPort"], "protocol": "TCP"} for port in public["spec"]["ports"]]}
         assert metrics["from"]
+
+
+def test_each_worker_has_a_port_for_agents(helm: Helm, tmp_path: Path) -> None:
+    rendered = helm.render(RELAY, {**NEEDED, "workers": 3, "service": {"tunnelPort": 9000}})
+    assert rendered.container()["command"][-2:] == ["--workers", "3"]
+    assert settings_of(rendered, tmp_path).listen.tunnels == "0.0.0.0:9000"
+    ports = {port["name"]: port["containerPort"] for port in rendered.container()["ports"]}
+    assert {name: port for name, port in ports.items() if name.startswith("tunnels")} == {
+        "tunnels-0": 9000,
+        "tunnels-1": 9001,
+        "tunnels-2": 9002,
+    }
+    service = rendered.one("Service", RELAY)
+    assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"][1:]} == {
+        name: port for name, port in ports.items() if name.startswith("tunnels")
+    }
 
 
 def test_a_low_port_needs_no_privilege(helm: Helm) -> None:

@@ -109,6 +109,7 @@ RELAY_VALUES: dict[str, dict[str, Any]] = {
         "nodeSelector": {"pool": "edge"},
     },
     "inside": {**NEEDED, "service": {"type": "ClusterIP"}},
+    "workers": {**NEEDED, "workers": 4, "service": {"tunnelPort": 8444}},
 }
 
 ALL = [("signadot-operator", name, values) for name, values in OPERATOR_VALUES.items()] + [

@@ -162,6 +162,40 @@ async def test_an_answer_that_ends_with_its_connection_is_chunked_for_http_11() 
         assert (await visitor.ask(request())).body == b"until close"
 
 
+@pytest.mark.parametrize("piece_bytes", [1, 100, 5000, 20_000])
+async def test_a_body_of_known_length_arrives_whole_and_is_counted(piece_bytes: int) -> None:
+    body = bytes(range(200)) * (piece_bytes // 20 + 1)
+
+    async def target(stream: MuxStream) -> None:
+        for _ in range(2):
+            await read_head(stream)
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            for start in range(0, len(body), piece_bytes):
+                await trio.testing.wait_all_tasks_blocked()
+                stream.send_nowait(body[start : start + piece_bytes])
+
+    async with stage(target) as made:
+        visitor = await made.visitor()
+        for number in (1, 2):
+            assert (await visitor.ask(request())).body == body
+            assert made.shared.telemetry.sent_bytes == number * len(body)
+        assert len(made.streams) == 1, "the stream is kept for the next request"
+
+
+async def test_more_body_than_its_length_is_not_passed_on_and_ends_the_stream() -> None:
+    async def target(stream: MuxStream) -> None:
+        await read_head(stream)
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        await stream.send_all(b"0123456789surplus")
+
+    async with stage(target) as made:
+        visitor = await made.visitor()
+        assert (await visitor.ask(request())).body == b"0123456789"
+        assert (await visitor.ask(request())).body == b"0123456789"
+        assert len(made.streams) == 2
+
+
 async def test_an_answer_cut_off_by_its_target_is_seen_as_cut_off() -> None:
     async def target(stream: MuxStream) -> None:
         await read_head(stream)
@@ -242,6 +276,24 @@ async def test_more_requests_than_a_cluster_may_have_in_flight_are_refused() -> 
         answer = await second.ask(request())
         assert (answer.status, answer.json["code"]) == (503, "overloaded")
         assert answer.get("retry-after") is not None
+
+
+async def test_a_request_that_was_sent_when_the_drain_began_is_answered() -> None:
+    async def target(stream: MuxStream) -> None:
+        for _ in range(2):  # the stream is kept as well
+            await read_head(stream)
+            await stream.send_all(OK)
+
+    async with stage(target) as made:
+        visitor = await made.visitor()
+        answer = await visitor.ask(request())
+        assert (answer.status, answer.get("connection")) == (200, None)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(made.ingress.drain)
+            await trio.testing.wait_all_tasks_blocked()
+            answer = await visitor.ask(request())
+            assert (answer.status, answer.get("connection")) == (200, "close")
+            assert await visitor.rest() == b""
 
 
 async def test_draining_closes_idle_connections_and_lets_others_finish() -> None:

@@ -13,23 +13,38 @@ def test_control_frames_overtake_data() -> None:
 
 def test_one_stream_alone_sends_long_frames() -> None:
     link, stream_id = opened_link()
-    link.agent.send_data(stream_id, bytes(128 * KIB))
-    assert [len(payload) for _, _, payload in frames(link.agent.bytes_to_send())] == [64 * KIB, 64 * KIB]
+    link.agent.send_data(stream_id, bytes(128 * KIB - 16))
+    assert [len(payload) for _, _, payload in frames(link.agent.bytes_to_send())] == [64 * KIB - 8, 64 * KIB - 8]
+
+
+def test_a_frame_that_is_not_the_last_of_its_stream_ends_with_a_tls_record() -> None:
+    link = Link()
+    link.login()
+    small, bulk = link.open(), link.open()
+    link.agent.send_data(small, b"quick")
+    link.agent.send_data(bulk, bytes(200_000))
+    ends: list[int] = []
+    while data := link.agent.bytes_to_send(100_000):
+        for _, _, payload in frames(data):
+            ends.append((ends[-1] if ends else 0) + 8 + len(payload))
+    assert ends[0] == 13
+    assert len(ends) > 3
+    assert all(end % (16 * KIB) == 0 for end in ends[1:-1])
 
 
 def test_streams_take_turns_of_16_kib_while_several_have_data() -> None:
     link = Link()
     link.login()
     first, second = link.open(), link.open()
-    link.agent.send_data(first, bytes(64 * KIB))
-    link.agent.send_data(second, bytes(32 * KIB))
+    link.agent.send_data(first, bytes(4 * (16 * KIB - 8) - 8))
+    link.agent.send_data(second, bytes(2 * (16 * KIB - 8)))
     turns = [(stream, len(payload)) for _, stream, payload in frames(link.agent.bytes_to_send())]
     assert turns == [
-        (first, 16 * KIB),
-        (second, 16 * KIB),
-        (first, 16 * KIB),
-        (second, 16 * KIB),
-        (first, 32 * KIB),
+        (first, 16 * KIB - 8),
+        (second, 16 * KIB - 8),
+        (first, 16 * KIB - 8),
+        (second, 16 * KIB - 8),
+        (first, 32 * KIB - 24),
     ]
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from relay.mux import Limits, ReceiveBudget, ResetCode, SendReady, StreamReset
 from relay.mux.budget import Account
+from relay.mux.stream import ReceiveHalf
 from tests.mux.link import Link, events, frame, frames, opened_link, received
 
 KIB = 1024
@@ -99,7 +100,7 @@ def test_each_direction_keeps_to_the_other_ends_limits() -> None:
     link.relay.send_data(stream_id, bytes(100 * KIB))
     link.agent.send_data(stream_id, bytes(100 * KIB))
     to_agent = frames(link.relay.bytes_to_send())
-    assert [len(payload) for _, _, payload in to_agent] == [16 * KIB, 4 * KIB]
+    assert [len(payload) for _, _, payload in to_agent] == [16 * KIB - 8, 4 * KIB + 8]
     assert sum(len(payload) for _, _, payload in frames(link.agent.bytes_to_send())) == 40 * KIB
 
 
@@ -122,9 +123,17 @@ def test_windows_grow_until_a_long_link_is_full() -> None:
     link.login()
     stream_id = link.open()
     download(link, stream_id, seconds=1.0)
-    assert link.relay.statistics().granted_bytes == 16 * 1024 * KIB
-    # A fixed window of 256 KiB would carry 5 MiB in a second of 20 round trips.
-    assert download(link, stream_id, seconds=1.0) > 100 * 1024 * KIB
+    assert link.relay.statistics().granted_bytes == 32 * 1024 * KIB
+    # A fixed window of 256 KiB would carry 5 MiB in a second of 20 round trips, and this one 640 MiB.
+    assert download(link, stream_id, seconds=1.0) > 500 * 1024 * KIB
+
+
+def test_credit_of_a_large_window_comes_by_the_mebibyte() -> None:
+    half = ReceiveHalf(32 * 1024 * KIB)
+    half.buffered = 4 * 1024 * KIB
+    assert half.consume(1024 * KIB - 1) == 0
+    assert half.consume(1) == 1024 * KIB
+    assert half.consume(2 * 1024 * KIB) == 2 * 1024 * KIB
 
 
 def test_a_window_does_not_grow_for_a_reader_that_lags() -> None:
@@ -175,8 +184,25 @@ def test_budgets_are_never_passed() -> None:
     assert account.take_exactly(2 * KIB)
     account.release(50 * KIB)
     assert not account.take_growth(40 * KIB)
-    assert account.take_growth(30 * KIB)
-    assert shared.used_bytes == 30 * KIB
+    grown = sum(account.take_growth(KIB) for _ in range(50))
+    assert grown == 37, "a quarter is left to new streams"
+    assert shared.used_bytes == 37 * KIB
+
+
+def test_windows_get_smaller_as_more_streams_are_fast() -> None:
+    shared = ReceiveBudget(512 * 1024 * KIB)
+    windows = []
+    for _ in range(100):
+        account = Account(256 * 1024 * KIB, shared)
+        window = account.take_window(256 * KIB)
+        while window < 32 * 1024 * KIB and account.take_growth(window):
+            window *= 2
+        windows.append(window)
+    assert windows == sorted(windows, reverse=True)
+    assert windows[0] == 32 * 1024 * KIB
+    assert windows[24] == 4 * 1024 * KIB
+    assert sum(window for window in windows if window > 256 * KIB) < shared.total_bytes * 3 // 4
+    assert sum(windows) == shared.used_bytes
 
 
 @pytest.mark.parametrize("sessions", [1, 3])

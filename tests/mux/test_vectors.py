@@ -61,7 +61,7 @@ def told(event: Event) -> list[Any]:  # noqa: PLR0911 - one return per event rea
         case StreamAccepted(stream_id):
             return ["accepted", stream_id]
         case DataReceived(stream_id, data):
-            return ["data", stream_id, data.decode("latin-1")]
+            return ["data", stream_id, bytes(data).decode("latin-1")]
         case StreamFinished(stream_id):
             return ["finished", stream_id]
         case StreamReset(stream_id, code, _):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tests.support.https import ClosedError
+from tests.support.https import ClosedError, Connection
 from tests.support.site import Site
 
 Ask = Callable[[], int]
@@ -61,20 +61,27 @@ class Load:
 
 
 class Visits:
-    """GETs of a preview on one connection that is kept."""
+    """GETs of a preview on one connection that is kept, until the relay says that it closes it; then on the next."""
 
     def __init__(self, site: Site, host: str, target: str = "/") -> None:
         self._site, self._host, self._target = site, host, target
-        self._connection = site.connect(host)
+        self._connection: Connection | None = site.connect(host)
 
     def __call__(self) -> int:
         """One request; gives the status of its answer."""
+        if self._connection is None:
+            self._connection = self._site.connect(self._host)
         authority = self._site.authority(self._host)
-        return self._connection.request("GET", self._target, authority, headers=[self._site.key_header]).status
+        answer = self._connection.request("GET", self._target, authority, headers=[self._site.key_header])
+        if answer.header("connection") == "close":
+            self.close()
+        return answer.status
 
     def close(self) -> None:
         """Ends the connection."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def calls(site: Site, path: str) -> Ask:

@@ -14,7 +14,7 @@ import structlog.testing
 import trio
 import trio.testing
 
-from relay.transport import ListenerLimits, Refused, TlsStream, connect_tls, listen, serve_tls
+from relay.transport import Handshakes, ListenerLimits, Refused, TlsStream, connect_tls, listen, serve_tls
 from relay.transport.sockets import NOT_SENT_LOW_WATER_BYTES
 from tests.transport.pair import SERVER_NAME, client_context, server_context
 
@@ -297,3 +297,19 @@ async def test_a_process_without_free_descriptors_waits_and_serves_again() -> No
         await process.wait()
         await process.stdout.aclose()
         await process.stderr.aclose()
+
+
+async def test_whoever_drains_can_wait_for_handshakes_under_way(autojump_clock: trio.testing.MockClock) -> None:
+    handshakes = Handshakes()
+    with trio.fail_after(1):
+        await handshakes.over()
+    handshakes.begin()
+    handshakes.begin()
+    handshakes.end()
+    with trio.move_on_after(1) as scope:
+        await handshakes.over()
+    assert scope.cancelled_caught
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(handshakes.over)
+        await trio.testing.wait_all_tasks_blocked()
+        handshakes.end()

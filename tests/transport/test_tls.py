@@ -264,3 +264,20 @@ async def test_cancelling_a_dial_closes_what_it_has_opened() -> None:
         with accepted:
             while accepted.recv(65536):
                 pass
+
+
+async def test_a_send_that_was_not_completed_is_no_end_in_order_for_the_peer() -> None:
+    client, server = await tls_pair()
+    while server.send_nowait(bytes(65536)):
+        pass
+    with pytest.raises(trio.BrokenResourceError, match="cut off"):
+        await server.send_eof()
+    await server.aclose()
+
+    async def receive_all() -> None:
+        while await client.receive_some():
+            pass
+
+    with pytest.raises(trio.BrokenResourceError):
+        await receive_all()
+    await client.aclose()

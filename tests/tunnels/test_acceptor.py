@@ -142,6 +142,21 @@ async def test_an_agent_that_is_too_old_is_told_so_and_never_registered() -> Non
         assert relay.results == ["too_old"]
 
 
+async def test_a_process_that_gives_way_sends_agents_on_and_keeps_those_it_has() -> None:
+    async with running_relay() as relay:
+        present = Tunnel(await dial(relay, "tls"), Role.AGENT, hello=HELLO, on_stream=lambda _: None)
+        await relay.nursery.start(present.run)
+        relay.acceptor.gives_way = True
+        late = Tunnel(await dial(relay, "tls"), Role.AGENT, hello=HELLO, on_stream=lambda _: None)
+        with pytest.raises(TunnelClosedError, match="another process takes its place"):
+            await late.run()
+        assert late.goaway_received is not None
+        assert late.goaway_received.code == CloseCode.SHUTDOWN
+        assert 0 < late.goaway_received.retry_after_seconds < 1
+        assert relay.registry.pick("cluster-1") is not None
+        assert relay.results == ["ok", "giving_way"]
+
+
 async def test_a_revoked_token_ends_its_tunnels_at_once() -> None:
     async with running_relay() as relay:
         agent = Tunnel(await dial(relay, "tls"), Role.AGENT, hello=HELLO, on_stream=lambda _: None)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from relay.auth import MasterKey
 from relay.errors import ConfigurationError
 from relay.store.engines.backend import Backend, BackendOptions, Facts, Listener
-from relay.store.engines.postgres import POSTGRES_PREFIX, PostgresBackend
+from relay.store.engines.postgres_url import POSTGRES_PREFIX
 from relay.store.engines.sqlite import SQLITE_PREFIX, SqliteBackend
 
 __all__ = ["Backend", "BackendOptions", "Facts", "Listener", "open_backend"]
@@ -20,6 +20,9 @@ def open_backend(url: str, masters: Sequence[MasterKey], options: BackendOptions
     if url.startswith(SQLITE_PREFIX):
         return SqliteBackend(url.removeprefix(SQLITE_PREFIX), masters, options)
     if url.startswith(POSTGRES_PREFIX):
+        # Its driver takes a while to load, and not every process has to do with it.
+        from relay.store.engines.postgres import PostgresBackend  # noqa: PLC0415
+
         return PostgresBackend(url, options)
     raise ConfigurationError(
         f"store.url: {url.partition(':')[0]!r} is not a known engine, sqlite:///PATH and postgresql:// are"

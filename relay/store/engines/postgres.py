@@ -25,9 +25,7 @@ from relay.store.engines.backend import (
 )
 from relay.store.engines.deadlines import Deadlines, Guard
 from relay.store.engines.postgres_errors import explain, explain_at_start
-from relay.store.engines.postgres_url import POSTGRES_PREFIX, connection_parameters, read_password
-
-__all__ = ["POSTGRES_PREFIX", "PostgresBackend"]
+from relay.store.engines.postgres_url import connection_parameters, read_password
 
 CHANNEL = "signadot_relay_changes"
 WRITE_LOCK = 0x5349474E41444F54

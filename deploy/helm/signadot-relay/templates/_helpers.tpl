@@ -72,6 +72,9 @@ annotations:
 {{- define "relay.toml" -}}
 [listen]
 public = {{ printf "%s:%d" .Values.listenHost (int .Values.service.port) | toRawJson }}
+{{- if gt (int .Values.workers) 1 }}
+tunnels = {{ printf "%s:%d" .Values.listenHost (int .Values.service.tunnelPort) | toRawJson }}
+{{- end }}
 metrics = {{ printf "%s:%d" .Values.listenHost (int .Values.metrics.port) | toRawJson }}
 
 [hosts]
@@ -145,6 +148,13 @@ ca_file = "/run/secrets/signadot/github/ca.pem"
 {{- if eq (int .Values.service.port) (int .Values.metrics.port) -}}
 {{- $problems = append $problems "metrics.port: must differ from service.port; metrics are not for the outside" -}}
 {{- end -}}
+{{- if gt (int .Values.workers) 1 -}}
+{{- range $port := list (int .Values.service.port) (int .Values.metrics.port) -}}
+{{- if and (ge $port (int $.Values.service.tunnelPort)) (lt $port (add (int $.Values.service.tunnelPort) (int $.Values.workers))) -}}
+{{- $problems = append $problems (printf "service.tunnelPort: port %d is one of the workers' and something else's" $port) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- with $problems -}}{{- fail (join "; " .) -}}{{- end -}}
 {{- end -}}
 
@@ -189,4 +199,9 @@ ca_file = "/run/secrets/signadot/github/ca.pem"
 {{ include "relay.secretVolume" (dict "name" "github" "secret" .secretName "items" $items) }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* The numbers of the workers that have a port of their own for agents, as a YAML list. */}}
+{{- define "relay.tunnelWorkers" -}}
+{{- if gt (int .Values.workers) 1 }}{{ until (int .Values.workers) | toJson }}{{ else }}[]{{ end -}}
 {{- end -}}
