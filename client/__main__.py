@@ -92,7 +92,10 @@ def _add_kubernetes(group: "argparse._ArgumentGroup") -> None:
         "--pod-logs", action=switch, default=None, help="let the relay read the logs of pods (SIGNADOT_POD_LOGS)"
     )
     group.add_argument(
-        "--previews", action=switch, default=None, help="keep workspaces as objects in the cluster (SIGNADOT_PREVIEWS)"
+        "--previews",
+        action=switch,
+        default=None,
+        help="keep workspaces as objects in the cluster, and clone Deployments for them (SIGNADOT_PREVIEWS)",
     )
     group.add_argument(
         "--allow-namespace",

@@ -50,6 +50,8 @@ class Agent:
         """Keeps tunnels up until `stop`, and after it until their streams have finished or the drain time is over."""
         async with trio.open_nursery() as tunnels:
             await self._keep_links(self._login(tunnels))
+            if self._kubernetes is not None:
+                self._kubernetes.stop()
             # Each link has let its tunnel go; what is left in this nursery ends with the last stream.
             tunnels.cancel_scope.deadline = trio.current_time() + self._settings.drain_seconds
 

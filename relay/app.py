@@ -64,6 +64,7 @@ class Relay:
             nursery.start_soon(self._watch_certificate)
             nursery.start_soon(self.telemetry.run)
             nursery.start_soon(parts.upkeep.run)
+            nursery.start_soon(parts.workspaces.run)
             if parts.github is not None:
                 nursery.start_soon(parts.github.run)
             await nursery.start(parts.ingress.run)

@@ -1,10 +1,12 @@
 """How services reach the Kubernetes of a cluster: over a stream to one of its agents."""
 
+from collections.abc import Iterable
+
 import trio
 
 from relay.control.kubernetes import ClusterApi
 from relay.errors import ClusterOfflineError, TunnelClosedError
-from relay.kubernetes import CAPABILITY_KUBERNETES, STREAM_ADDRESS, STREAM_KIND, UnavailableError
+from relay.kubernetes import CAPABILITY_KUBERNETES, CAPABILITY_WORKSPACES, STREAM_ADDRESS, STREAM_KIND, UnavailableError
 from relay.transport import MuxStream
 from relay.tunnels import Registry
 
@@ -41,6 +43,20 @@ class ClusterAccess:
         if not namespace:
             raise self._missing(cluster_id)
         return namespace
+
+    def has_previews(self, cluster_id: str) -> bool:
+        """Whether an agent of the cluster lets Workspace objects through now."""
+        return CAPABILITY_WORKSPACES in self._registry.status(cluster_id).capabilities
+
+    def with_previews(self) -> Iterable[str]:
+        """Ids of all such clusters."""
+        identities = {
+            self._registry.identity(tunnel)
+            for tunnel in self._registry
+            if tunnel.hello is not None and CAPABILITY_WORKSPACES in tunnel.hello.capabilities
+        }
+        found = {identity.cluster_id for identity in identities if identity is not None}
+        return [cluster_id for cluster_id in found if self.has_previews(cluster_id)]
 
     def _missing(self, cluster_id: str) -> ClusterOfflineError | UnavailableError:
         status = self._registry.status(cluster_id)

@@ -13,6 +13,7 @@ from relay.auth import PREVIEW_COOKIE
 from relay.cluster_access import ClusterAccess
 from relay.control import Services, make_api
 from relay.control.github import GithubClient, GithubService, Memberships, Urls
+from relay.control.kubernetes import WorkspaceKeeper
 from relay.errors import StoreUnavailableError
 from relay.github_setup import load_github
 from relay.http1 import HeadLimits
@@ -76,6 +77,8 @@ class Parts:
         self._registry = Registry()
         self._handshakes = Handshakes()
         self.clusters = ClusterAccess(self._registry)
+        self.workspaces = WorkspaceKeeper(database, self.clusters)
+        self._registry.on_online(self.workspaces.cluster_came_online)
         database.subscribe(self._on_change)
         budget = ReceiveBudget(settings.limits.receive_budget_bytes // _processes(relay.post))
         self._acceptor = self._make_acceptor(budget)
@@ -165,7 +168,7 @@ class Parts:
             client=client,
             secrets=app.webhook_secrets,
             urls=Urls(preview=self._relay.preview_url, dashboard=self._relay.dashboard_url),
-            is_online=lambda cluster_id: self._registry.status(cluster_id).online,
+            cluster_status=self._registry.status,
             attempts=self._settings.limits.delivery_attempts,
         )
         self._registry.on_online(service.cluster_came_online)
@@ -286,6 +289,7 @@ class Parts:
 
     async def drain(self) -> None:
         """Tells agents and visitors to go elsewhere, and lets what is under way finish."""
+        self.workspaces.stop()
         await self.upkeep.record()
         for tunnel in self._registry:
             # A hint: the tunnel still takes streams, for requests that have been read and not yet forwarded.

@@ -7,6 +7,7 @@ import structlog
 import trio
 
 from client.kubernetes.api import KubeApi
+from client.kubernetes.controller import Controller
 from client.kubernetes.gateway import Gateway
 from client.kubernetes.settings import KubernetesSettings
 from client.serve import ServeStream
@@ -33,7 +34,8 @@ class KubernetesAccess:
         """`on_change` is called when `cluster` says something else than before."""
         self.api = KubeApi(settings.cluster)
         """For the agent's own requests."""
-        self.streams: Mapping[str, ServeStream] = {STREAM_KIND: Gateway(self.api, settings.scope, metrics).serve}
+        self._gateway = Gateway(self.api, settings.scope, metrics)
+        self.streams: Mapping[str, ServeStream] = {STREAM_KIND: self._gateway.serve}
         """Serves streams, by kind."""
         self._settings = settings
         self._on_change = on_change
@@ -53,6 +55,10 @@ class KubernetesAccess:
         """What HELLO says of the cluster."""
         return KubernetesCluster(namespace=self._settings.cluster.namespace, version=self._version)
 
+    def stop(self) -> None:
+        """The agent takes no new streams any more: those that would never end are ended."""
+        self._gateway.stop()
+
     def line(self) -> str:
         """One line for /readyz."""
         known = f"kubernetes {self._version or 'of unknown version'}"
@@ -63,6 +69,8 @@ class KubernetesAccess:
         async with trio.open_nursery() as nursery:
             answered = trio.Event()
             nursery.start_soon(self._watch, answered)
+            if self._settings.scope.previews:
+                nursery.start_soon(self._keep_workspaces)
             with trio.move_on_after(FIRST_SECONDS):
                 await answered.wait()
             self._said = True
@@ -73,6 +81,16 @@ class KubernetesAccess:
             await self._look()
             answered.set()
             await trio.sleep(RETRY_SECONDS if self._problem else LOOK_SECONDS)
+
+    async def _keep_workspaces(self) -> None:
+        """Runs the controller for ever: visitors do not depend on it, so no fault of it may end the agent."""
+        scope = self._settings.scope
+        while True:
+            try:
+                await Controller(self.api, namespace=scope.namespace, allow_namespaces=scope.allow_namespaces).run()
+            except Exception:
+                log.exception("the controller failed")
+            await trio.sleep(RETRY_SECONDS)
 
     async def _look(self) -> None:
         try:

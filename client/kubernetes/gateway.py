@@ -55,6 +55,11 @@ class Gateway:
         self._scope = scope
         self._metrics = metrics
         self._under_way = 0
+        self._stopping = trio.Event()
+
+    def stop(self) -> None:
+        """Ends watches, which never end by themselves, once the agent takes no new streams: they go on elsewhere."""
+        self._stopping.set()
 
     async def serve(self, stream: MuxStream) -> None:
         """Serves one stream to its end; never raises for what the relay or the API server does."""
@@ -64,7 +69,8 @@ class Gateway:
             return
         stream.accept()
         self._under_way += 1
-        exchange = _Exchange(stream, self._api, self._scope, busy=self._under_way > MAX_REQUESTS)
+        busy = self._under_way > MAX_REQUESTS
+        exchange = _Exchange(stream, self._api, self._scope, busy=busy, stopping=self._stopping)
         try:
             await exchange.run()
         finally:
@@ -75,13 +81,16 @@ class Gateway:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, stream: MuxStream, api: KubernetesClient, scope: Scope, *, busy: bool) -> None:
+    def __init__(
+        self, stream: MuxStream, api: KubernetesClient, scope: Scope, *, busy: bool, stopping: trio.Event
+    ) -> None:
         self.result = "left"
         """For the counter: ok, refused, failed, or left by the relay."""
         self._stream = stream
         self._api = api
         self._scope = scope
         self._busy = busy
+        self._stopping = stopping
         self._answered = False
 
     async def run(self) -> None:
@@ -110,6 +119,8 @@ class _Exchange:
             return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end_with_the_stream, nursery.cancel_scope)
+            if request.watches:
+                nursery.start_soon(self._end_with_the_agent, nursery.cancel_scope)
             await self._answer(request)
             nursery.cancel_scope.cancel()
 
@@ -154,6 +165,11 @@ class _Exchange:
                 await self._stream.wait_broken()
         except trio.BrokenResourceError:
             pass  # that it broke is what was waited for
+        exchange.cancel()
+
+    async def _end_with_the_agent(self, exchange: trio.CancelScope) -> None:
+        await self._stopping.wait()
+        self._stream.reset(ResetCode.GOING_AWAY, "the agent is stopping")
         exchange.cancel()
 
     # -- the answer

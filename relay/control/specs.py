@@ -6,6 +6,7 @@ from relay.control.models.common import optional_timestamp, timestamp
 from relay.control.models.workspaces import (
     Endpoint,
     EndpointAnswer,
+    Fork,
     Github,
     Image,
     PullRequestGithub,
@@ -18,6 +19,7 @@ from relay.control.models.workspaces import (
 )
 from relay.control.services import Services
 from relay.store import records
+from relay.store.readiness import readiness_of
 
 
 def record_of(spec: WorkspaceSpec) -> records.WorkspaceSpec:
@@ -45,6 +47,7 @@ def _record_of(spec: PullRequestSpec, github: records.GithubSource | None) -> re
         description=spec.description,
         labels=spec.labels,
         images=tuple(records.Image(name=image.name, new_tag=image.new_tag) for image in spec.images),
+        forks=tuple(records.Fork(namespace=fork.namespace, deployment=fork.deployment) for fork in spec.forks),
         github=github,
         endpoints=tuple(_endpoint_record(endpoint) for endpoint in spec.endpoints),
         routing_headers=_pairs(spec.routing_headers),
@@ -78,12 +81,13 @@ def answer_of(services: Services, org: str, workspace: records.Workspace) -> Wor
 
 
 def _status(services: Services, workspace: records.Workspace) -> Status:
-    status = services.cluster_status(workspace.cluster_id)
-    cluster = workspace.spec.cluster
-    if status.online:
-        return Status(ready=True, reason="Ready", message=f"cluster {cluster!r} is online")
-    since = "no agent has connected yet" if status.since is None else f"since {timestamp(status.since)}"
-    return Status(ready=False, reason="ClusterOffline", message=f"cluster {cluster!r} is offline: {since}")
+    cluster = services.cluster_status(workspace.cluster_id)
+    readiness = readiness_of(workspace, cluster)
+    message = readiness.message
+    if not cluster.online:
+        since = "no agent has connected yet" if cluster.since is None else f"since {timestamp(cluster.since)}"
+        message = f"{message}: {since}"
+    return Status(ready=readiness.ready, reason=readiness.reason, message=message)
 
 
 def _spec_of(spec: records.WorkspaceSpec) -> WorkspaceSpec:
@@ -93,6 +97,7 @@ def _spec_of(spec: records.WorkspaceSpec) -> WorkspaceSpec:
         description=spec.description,
         labels=dict(spec.labels),
         images=[Image.model_construct(name=image.name, new_tag=image.new_tag) for image in spec.images],
+        forks=[Fork.model_construct(namespace=fork.namespace, deployment=fork.deployment) for fork in spec.forks],
         github=None
         if github is None
         else Github.model_construct(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -71,20 +71,7 @@ def render(document: Mapping[str, Any], values: Values) -> records.WorkspaceSpec
     github = GithubSource(
         repository=values.repository, branch=values.branch, pull_request=values.number, head_commit=values.head_commit
     )
-    return _with_github(record_of(spec), github)
-
-
-def _with_github(spec: records.WorkspaceSpec, github: GithubSource) -> records.WorkspaceSpec:
-    return records.WorkspaceSpec(
-        cluster=spec.cluster,
-        description=spec.description,
-        labels=spec.labels,
-        images=spec.images,
-        github=github,
-        endpoints=spec.endpoints,
-        routing_headers=spec.routing_headers,
-        ttl=spec.ttl,
-    )
+    return replace(record_of(spec), github=github)
 
 
 def _filled(value: Any, texts: Mapping[str, str], *, path: str, depth: int) -> Any:

@@ -9,6 +9,7 @@ from relay.dashboard.pages import redirect
 from relay.dashboard.site import Site
 from relay.errors import ForbiddenError
 from relay.store import Login, Member, Workspace, workspaces
+from relay.store.readiness import Readiness, readiness_of
 
 SHOWN_WORKSPACES = 100
 """Per org, on one page."""
@@ -33,7 +34,7 @@ class ShownWorkspace:
     endpoints: tuple[ShownEndpoint, ...]
     status: str
     since: str
-    """Since when its cluster is as it is; empty where that is not known."""
+    """Since when its cluster is as it is; empty where that is not known, or the status is not about it."""
     expires: str
     """When it ends by itself; empty where it does not."""
 
@@ -89,15 +90,22 @@ async def _group(site: Site, member: Member, login: Login) -> Group:
 def _shown(site: Site, workspace: Workspace, member: Member, login: Login) -> ShownWorkspace:
     # The short name of a preview leaves the org to the visitor's login, which tells it only where it is the only one.
     org = None if len(login.members) == 1 else member.org
-    status = site.services.cluster_status(workspace.cluster_id)
+    cluster = site.services.cluster_status(workspace.cluster_id)
+    readiness = readiness_of(workspace, cluster)
     return ShownWorkspace(
         workspace=workspace,
         page=f"/orgs/{member.org}/workspaces/{workspace.name}",
         endpoints=tuple(_endpoints(site, workspace, org)),
-        status="ready" if status.online else "cluster offline",
-        since=_printed(status.since),
+        status=_status(readiness),
+        since=_printed(cluster.since) if readiness.ready or not cluster.online else "",
         expires=_printed(workspace.expires_at),
     )
+
+
+def _status(readiness: Readiness) -> str:
+    if readiness.ready:
+        return "ready"
+    return "cluster offline" if readiness.reason == "ClusterOffline" else f"{readiness.reason}: {readiness.message}"
 
 
 def _endpoints(site: Site, workspace: Workspace, org: str | None) -> Iterable[ShownEndpoint]:

@@ -1,6 +1,6 @@
 """What the pages are given: the store, and the little they need of other services."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +53,10 @@ class ClusterStatus(Protocol):
     @property
     def online(self) -> bool:
         """Whether there is a live tunnel."""
+
+    @property
+    def capabilities(self) -> Sequence[str]:
+        """What the connected agents can do."""
 
     @property
     def since(self) -> float | None:

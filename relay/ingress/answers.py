@@ -4,7 +4,7 @@ import time
 
 from relay.errors import ClusterOfflineError, ForbiddenError, NotFoundError, RelayError
 from relay.http1 import RequestHead, error_answer, response_head, wants_html
-from relay.ingress.errors import OverloadedError, Redirect, SignInFailedError
+from relay.ingress.errors import NotReadyError, OverloadedError, Redirect, SignInFailedError
 from relay.ingress.settings import RESERVED_PATHS
 
 RETRY_AFTER_SECONDS = 5  # an agent that lost its tunnel is back within seconds, see docs/agent.md
@@ -77,7 +77,7 @@ def _extra_headers(head: RequestHead | None, error: RelayError) -> list[tuple[by
         if origin is not None:
             # A page may read why it was refused; the answer says nothing that depends on the visitor.
             headers += [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
-    if isinstance(error, ClusterOfflineError | OverloadedError):
+    if isinstance(error, ClusterOfflineError | NotReadyError | OverloadedError):
         headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
     return headers
 

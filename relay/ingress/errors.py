@@ -64,6 +64,13 @@ class OverloadedError(RelayError):
     status = 503
 
 
+class NotReadyError(RelayError):
+    """The workspace's clone does not run yet."""
+
+    code = "workspace_not_ready"
+    status = 503
+
+
 class TargetTimeoutError(RelayError):
     """The target did not answer in time."""
 

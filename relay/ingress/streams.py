@@ -4,7 +4,7 @@ from collections import Counter
 
 from relay.errors import TunnelClosedError
 from relay.ingress.connection import VisitorConnection
-from relay.ingress.errors import OverloadedError
+from relay.ingress.errors import NotReadyError, OverloadedError
 from relay.transport import MuxStream
 
 
@@ -38,8 +38,11 @@ async def open_stream(
 ) -> MuxStream:
     """A new stream to `address` on a live tunnel of the cluster.
 
-    Raises ClusterOfflineError, and OverloadedError when neither tunnel nor memory allow another stream.
+    Raises ClusterOfflineError, NotReadyError for a clone without a Service, and OverloadedError when neither tunnel nor
+    memory allow another stream.
     """
+    if not address[0]:
+        raise NotReadyError("The workspace of this preview is not ready: what the endpoint leads to does not run yet.")
     tunnels = connection.shared.tunnels
     tunnel = tunnels.pick(cluster_id)
     if tunnel is None:

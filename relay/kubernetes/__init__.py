@@ -18,6 +18,7 @@ from relay.kubernetes.errors import (
     error_of,
 )
 from relay.kubernetes.exchange import Answer, ask
+from relay.kubernetes.informer import Informer, key_of
 from relay.kubernetes.requests import (
     APPLY_PATCH,
     DEPLOYMENTS,
@@ -35,6 +36,18 @@ from relay.kubernetes.requests import (
     query,
 )
 from relay.kubernetes.watching import Event, Events
+from relay.kubernetes.work import WorkQueue
+from relay.kubernetes.workspaces import (
+    CLONE_OF_LABEL,
+    ORG_ID_LABEL,
+    ORG_LABEL,
+    READY,
+    STARTING,
+    WAITING,
+    WORKSPACE_API_VERSION,
+    WORKSPACE_KIND,
+    WORKSPACE_LABEL,
+)
 
 STREAM_KIND = "kubernetes"
 """Kind of the streams that carry one request to the API server each."""
@@ -53,18 +66,27 @@ __all__ = [
     "CAPABILITY_KUBERNETES",
     "CAPABILITY_POD_LOGS",
     "CAPABILITY_WORKSPACES",
+    "CLONE_OF_LABEL",
     "DEPLOYMENTS",
     "ENDPOINT_SLICES",
     "EVERYWHERE",
     "JSON",
     "JSON_PATCH",
     "MERGE_PATCH",
+    "ORG_ID_LABEL",
+    "ORG_LABEL",
     "PODS",
+    "READY",
     "REPLICA_SETS",
     "SERVICES",
+    "STARTING",
     "STREAM_ADDRESS",
     "STREAM_KIND",
+    "WAITING",
     "WORKSPACES",
+    "WORKSPACE_API_VERSION",
+    "WORKSPACE_KIND",
+    "WORKSPACE_LABEL",
     "Answer",
     "ApiRequest",
     "BadAnswerError",
@@ -73,6 +95,7 @@ __all__ = [
     "Events",
     "ForbiddenError",
     "GoneError",
+    "Informer",
     "InvalidError",
     "KubernetesClient",
     "KubernetesError",
@@ -85,7 +108,9 @@ __all__ = [
     "UnauthorizedError",
     "UnavailableError",
     "Where",
+    "WorkQueue",
     "ask",
     "error_of",
+    "key_of",
     "query",
 ]

@@ -42,6 +42,11 @@ class ApiRequest:
         """Whether the answer may begin, and go on, whenever something happens: a log that is followed."""
         return ("follow", "true") in self.query
 
+    @property
+    def watches(self) -> bool:
+        """Whether the answer goes on with every change."""
+        return ("watch", "true") in self.query
+
     def encode(self, *, host: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
         """Head and body; `headers` are added as they are."""
         lines = [f"{self.method} {self.target} HTTP/1.1", f"host: {host}", f"accept: {self.accept}"]

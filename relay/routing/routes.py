@@ -30,7 +30,7 @@ class Route:
     endpoint: str
     """Name of the endpoint."""
     target_host: str
-    """What the agent dials: a DNS name or an IP address, without brackets."""
+    """What the agent dials: a DNS name or an IP address, without brackets. Empty while a clone has no Service yet."""
     target_port: int
     """The port the agent dials."""
     routing_key: str

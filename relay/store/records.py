@@ -126,6 +126,14 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """A Deployment that a workspace runs a clone of."""
+
+    namespace: str
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GithubSource:
     """The pull request, or branch, that a workspace shows."""
 
@@ -142,7 +150,7 @@ class Endpoint:
 
     name: str
     target: str
-    """`http://host:port`; see `relay.routing.parse_target`."""
+    """`http://host:port` or `fork://deployment/name:port`; see `relay.routing`."""
     visibility: Visibility = "org"
     host_header: HostHeader = "target"
     preflight: Preflight = "deny"
@@ -169,11 +177,36 @@ class WorkspaceSpec:
     description: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     images: tuple[Image, ...] = ()
+    forks: tuple[Fork, ...] = ()
     github: GithubSource | None = None
     endpoints: tuple[Endpoint, ...] = ()
     routing_headers: tuple[tuple[str, str], ...] = ()
     """Further headers (name, value) of every endpoint's requests."""
     ttl: Ttl | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clone:
+    """A clone that a cluster runs for a workspace."""
+
+    fork: Fork
+    service: str
+    """The Service before it, in the fork's namespace; empty for a Deployment without ports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InCluster:
+    """What the agent's controller last said of a workspace."""
+
+    revision: int
+    """The workspace's revision that it is about."""
+    ready: bool
+    reason: str
+    """One word, as in the condition `Ready` of the Workspace object."""
+    message: str
+    waiting: bool = False
+    """If it is not ready: whether time may take care of it."""
+    clones: tuple[Clone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +223,8 @@ class Workspace:
     origin: WorkspaceOrigin
     revision: int
     """Grows with each change of the specification."""
+    in_cluster: InCluster | None = None
+    """None until the cluster said something."""
     created_at: float
     updated_at: float
     expires_at: float | None

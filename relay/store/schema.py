@@ -128,7 +128,7 @@ workspaces = Table(
     _sealed("name"),
     _blind(),
     Column("routing_key", String(ID_CHARACTERS), nullable=False),
-    _sealed("spec"),  # JSON: description, labels, routing headers, ttl
+    _sealed("spec"),  # JSON: description, labels, routing headers, forks, ttl
     _sealed("repository", nullable=True),
     _sealed("organisation", nullable=True),  # the owner part of the repository
     _sealed("branch", nullable=True),
@@ -136,6 +136,7 @@ workspaces = Table(
     _sealed("pull_request", nullable=True),
     Column("origin", String(16), nullable=False, server_default="api"),  # api, template
     Column("revision", Integer, nullable=False, server_default="1"),  # grows with each change of the specification
+    _sealed("in_cluster", nullable=True),  # JSON: what the agent's controller last said
     _time("created_at"),
     _time("updated_at"),
     _time("expires_at", nullable=True),

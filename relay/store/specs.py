@@ -6,14 +6,26 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from relay.errors import InvalidError
-from relay.routing import parse_target, require_label, require_name, require_origin, require_routing_header
-from relay.store.records import Endpoint, GithubSource, Image, Ttl, WorkspaceSpec
+from relay.routing import (
+    is_fork_target,
+    parse_fork_target,
+    parse_target,
+    require_deployment,
+    require_label,
+    require_name,
+    require_namespace,
+    require_origin,
+    require_routing_header,
+)
+from relay.store.records import Clone, Endpoint, Fork, GithubSource, Image, InCluster, Ttl, WorkspaceSpec
 from relay.store.rows import to_json
 
 MAX_ENDPOINTS = 64
 """A workspace with more previews than a person can tell apart is a mistake."""
 MAX_IMAGES = 256
 """More than the containers of any application known to us."""
+MAX_FORKS = 64
+"""Each is at least one pod more in the cluster."""
 MAX_ROUTING_HEADERS = 16
 """Per endpoint and per workspace; together with their length it bounds what is added to a head."""
 MAX_ORIGINS = 64
@@ -56,11 +68,15 @@ def check_spec(org: str, name: str, spec: WorkspaceSpec) -> None:
         duration_seconds(spec.ttl.duration)
     _require_unique("spec.endpoints", [endpoint.name for endpoint in spec.endpoints], MAX_ENDPOINTS)
     _require_unique("spec.images", [image.name for image in spec.images], MAX_IMAGES)
+    _check_forks(spec.forks)
     _check_headers("spec.routingHeaders", spec.routing_headers)
     for position, endpoint in enumerate(spec.endpoints):
         field = f"spec.endpoints.{position}"
         require_label(endpoint.name, name, org, field=f"{field}.name")
-        parse_target(endpoint.target, field=f"{field}.target")
+        if is_fork_target(endpoint.target):
+            parse_fork_target(endpoint.target, field=f"{field}.target")
+        else:
+            parse_target(endpoint.target, field=f"{field}.target")
         _check_headers(f"{field}.routingHeaders", endpoint.routing_headers)
         _require_few(f"{field}.allowedOrigins", endpoint.allowed_origins, MAX_ORIGINS)
         for index, origin in enumerate(endpoint.allowed_origins):
@@ -74,6 +90,7 @@ def workspace_columns(spec: WorkspaceSpec) -> dict[str, str | None]:
         "description": spec.description,
         "labels": dict(spec.labels),
         "routingHeaders": spec.routing_headers,
+        "forks": [[fork.namespace, fork.deployment] for fork in spec.forks],
         "ttl": None if spec.ttl is None else [spec.ttl.duration, spec.ttl.offset_from],
     }
     pull_request = None if github is None or github.pull_request is None else str(github.pull_request)
@@ -85,6 +102,30 @@ def workspace_columns(spec: WorkspaceSpec) -> dict[str, str | None]:
         "head_commit": None if github is None else github.head_commit,
         "pull_request": pull_request,
     }
+
+
+def in_cluster_column(state: InCluster) -> str:
+    """The sealed column that holds what the cluster said."""
+    clones = [[clone.fork.namespace, clone.fork.deployment, clone.service] for clone in state.clones]
+    return to_json([state.revision, state.ready, state.waiting, state.reason, state.message, clones])
+
+
+def read_in_cluster(column: str | None) -> InCluster | None:
+    """What the cluster said, from the column that `in_cluster_column` gave."""
+    if column is None:
+        return None
+    revision, ready, waiting, reason, message, clones = json.loads(column)
+    return InCluster(
+        revision=revision,
+        ready=ready,
+        waiting=waiting,
+        reason=reason,
+        message=message,
+        clones=tuple(
+            Clone(fork=Fork(namespace=namespace, deployment=deployment), service=service)
+            for namespace, deployment, service in clones
+        ),
+    )
 
 
 def endpoint_columns(endpoint: Endpoint) -> dict[str, str]:
@@ -115,6 +156,8 @@ def read_spec(
         description=document["description"],
         labels=document["labels"],
         images=tuple(images),
+        # Workspaces from before there were forks have none.
+        forks=tuple(Fork(namespace=fork[0], deployment=fork[1]) for fork in document.get("forks", ())),
         github=_read_github(values),
         endpoints=tuple(endpoints),
         routing_headers=_pairs(document["routingHeaders"]),
@@ -152,6 +195,16 @@ def _pairs(values: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in values)
 
 
+def _check_forks(forks: Sequence[Fork]) -> None:
+    _require_few("spec.forks", forks, MAX_FORKS)
+    for position, fork in enumerate(forks):
+        field = f"spec.forks.{position}"
+        require_namespace(fork.namespace, field=f"{field}.namespace")
+        require_deployment(fork.deployment, field=f"{field}.deployment")
+        if fork in forks[:position]:
+            raise InvalidError(f"{field}: {fork.namespace}/{fork.deployment} is there twice")
+
+
 def _require_unique(field: str, names: Sequence[str], limit: int) -> None:
     _require_few(field, names, limit)
     seen: set[str] = set()
@@ -161,7 +214,7 @@ def _require_unique(field: str, names: Sequence[str], limit: int) -> None:
         seen.add(name)
 
 
-def _require_few(field: str, values: Sequence[str], limit: int) -> None:
+def _require_few(field: str, values: Sequence[object], limit: int) -> None:
     if len(values) > limit:
         raise InvalidError(f"{field}: at most {limit} are allowed, there are {len(values)}")
 

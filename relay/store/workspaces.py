@@ -9,10 +9,21 @@ from sqlalchemy import RowMapping, Select, Table, delete, exists, select
 
 from relay.auth import UnsealError
 from relay.errors import ConflictError, InvalidError, NotFoundError
-from relay.routing import Route, RouteTable, parse_target
+from relay.routing import Route, RouteTable, is_fork_target, parse_target
 from relay.store import clusters, orgs
 from relay.store.changes import EVERYTHING
-from relay.store.records import SYSTEM, Actor, Change, Endpoint, Image, Workspace, WorkspaceOrigin, WorkspaceSpec
+from relay.store.clones import clone_address
+from relay.store.records import (
+    SYSTEM,
+    Actor,
+    Change,
+    Endpoint,
+    Image,
+    InCluster,
+    Workspace,
+    WorkspaceOrigin,
+    WorkspaceSpec,
+)
 from relay.store.rows import Transaction, in_parts, page_size
 from relay.store.schema import clusters as clusters_table
 from relay.store.schema import workspace_endpoints, workspace_images, workspaces
@@ -20,7 +31,9 @@ from relay.store.specs import (
     check_spec,
     endpoint_columns,
     expiry,
+    in_cluster_column,
     read_endpoint,
+    read_in_cluster,
     read_spec,
     stored_expiry,
     workspace_columns,
@@ -97,6 +110,19 @@ def move_head(
     tx.update(workspaces, before.id, values)
     tx.record_event(Change(kind="workspace", id=before.id, org_id=org_id, name=name), "update", actor)
     return require(tx, org_id, name)
+
+
+def note_in_cluster(tx: Transaction, workspace: Workspace, state: InCluster) -> bool:
+    """Notes what the cluster says of a workspace as it was read; False where that is known, or it has changed since.
+
+    No event is written: nobody changed the specification. Subscribers are told.
+    """
+    found = get(tx, workspace.org_id, workspace.name)
+    if found is None or (found.id, found.revision) != (workspace.id, state.revision) or found.in_cluster == state:
+        return False
+    tx.update(workspaces, found.id, {"in_cluster": in_cluster_column(state)})
+    tx.changed(Change(kind="workspace", id=found.id, org_id=found.org_id, name=found.name))
+    return True
 
 
 def find_in_cluster(tx: Transaction, cluster_id: str, *, limit: int = 100, after: str = "") -> Sequence[Workspace]:
@@ -282,6 +308,7 @@ def _fetch(tx: Transaction, query: Select[Any]) -> list[Workspace]:
             ),
             origin=values["origin"],
             revision=values["revision"],
+            in_cluster=read_in_cluster(values["in_cluster"]),
             created_at=values["created_at"],
             updated_at=values["updated_at"],
             expires_at=values["expires_at"],
@@ -309,7 +336,10 @@ def _cluster_names(tx: Transaction, cluster_ids: set[str]) -> dict[str, str]:
 
 
 def _route(org: str, workspace: Workspace, endpoint: Endpoint) -> Route:
-    host, port = parse_target(endpoint.target)
+    if is_fork_target(endpoint.target):
+        host, port = clone_address(workspace, endpoint.target)
+    else:
+        host, port = parse_target(endpoint.target)
     # The endpoint's own header wins over the workspace's of the same name.
     headers = {name.lower(): value for name, value in (*workspace.spec.routing_headers, *endpoint.routing_headers)}
     return Route(

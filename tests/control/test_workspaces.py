@@ -28,6 +28,7 @@ async def test_the_answer_is_the_same_with_what_the_relay_knows(prepared: Api) -
         "routingHeaders": [],
         "allowedOrigins": [],
     }
+    expected["forks"] = []
     assert body["spec"] == expected
     assert body["name"] == "shop-42"
     assert body["routingKey"]
@@ -66,7 +67,7 @@ async def test_what_is_answered_can_be_put_again_and_the_routing_key_stays(prepa
 
 
 async def test_it_is_ready_while_its_cluster_is_online(prepared: Api) -> None:
-    await prepared.done("PUT", f"{ORG}/workspaces/w1", {"spec": SPEC})
+    await prepared.done("PUT", f"{ORG}/workspaces/w1", {"spec": SPEC | {"images": []}})
     cluster_id = await prepared.cluster_id("c1")
     prepared.statuses[cluster_id] = FakeStatus(online=True, tunnels=1)
     status = (await prepared.done("GET", f"{ORG}/workspaces/w1"))["status"]
@@ -74,6 +75,19 @@ async def test_it_is_ready_while_its_cluster_is_online(prepared: Api) -> None:
     prepared.statuses[cluster_id] = FakeStatus(since=1_700_000_000)
     status = (await prepared.done("GET", f"{ORG}/workspaces/w1"))["status"]
     assert (status["ready"], status["message"]) == (False, "cluster 'c1' is offline: since 2023-11-14T22:13:20.000Z")
+
+
+async def test_what_a_cluster_without_previews_cannot_do_is_said(prepared: Api) -> None:
+    cluster_id = await prepared.cluster_id("c1")
+    prepared.statuses[cluster_id] = FakeStatus(online=True, tunnels=1, capabilities=("kubernetes",))
+    body = await prepared.done("PUT", f"{ORG}/workspaces/w1", {"spec": SPEC})
+    assert body["status"]["ready"]
+    assert "images are not replaced" in body["status"]["message"]
+    forks = [{"namespace": "shop", "deployment": "web"}]
+    body = await prepared.done("PUT", f"{ORG}/workspaces/w1", {"spec": SPEC | {"forks": forks}})
+    assert body["spec"]["forks"] == forks
+    assert (body["status"]["ready"], body["status"]["reason"]) == (False, "PreviewsOff")
+    assert "previews.enabled" in body["status"]["message"]
 
 
 async def test_a_deleted_workspace_is_gone(prepared: Api) -> None:
@@ -100,6 +114,7 @@ def _endpoint(**values: Any) -> dict[str, Any]:
     return _with(lambda spec: spec["endpoints"][0].update(values))
 
 
+FORK = {"namespace": "shop", "deployment": "web"}
 BROKEN: list[tuple[str, Any, str]] = [
     ("w1", {}, "spec"),
     ("w1", [], ""),
@@ -125,6 +140,12 @@ BROKEN: list[tuple[str, Any, str]] = [
     ("w1", _endpoint(target="ftp://web"), "spec.endpoints.0.target"),
     ("w1", _endpoint(target="http://web:99999"), "spec.endpoints.0.target"),
     ("w1", _endpoint(target="http://web\r\nx: y"), "spec.endpoints.0.target"),
+    ("w1", _endpoint(target="fork://deployment/web"), "spec.endpoints.0.target"),
+    ("w1", _with(lambda spec: spec.update(forks=[{"deployment": "web"}])), "spec.forks.0.namespace"),
+    ("w1", _with(lambda spec: spec.update(forks=[FORK | {"namespace": "a/b"}])), "spec.forks.0.namespace"),
+    ("w1", _with(lambda spec: spec.update(forks=[FORK | {"deployment": "Web"}])), "spec.forks.0.deployment"),
+    ("w1", _with(lambda spec: spec.update(forks=[FORK, FORK])), "spec.forks.1"),
+    ("w1", _with(lambda spec: spec.update(forks=[FORK | {"deployment": f"w{n}"} for n in range(65)])), "spec.forks"),
     ("w" * 30, _endpoint(name="e" * 30), "spec.endpoints.0.name"),
     ("w1", _with(lambda spec: spec["endpoints"].append(spec["endpoints"][0])), "spec.endpoints.1.name"),
     ("W1", {"spec": SPEC}, "name"),

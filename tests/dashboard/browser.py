@@ -61,6 +61,7 @@ class FakeGithub:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeStatus:
     online: bool = True
+    capabilities: tuple[str, ...] = ()
     since: float | None = 0.0
 
 

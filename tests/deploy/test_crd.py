@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from relay.control.models.workspaces import Image
-from relay.routing import valid_name
+from relay.routing import parse_fork_target, valid_name
 from tests.deploy.helm import CHARTS, NEWEST, OLDEST, OPERATOR, ROOT, Document, Helm
 
 FILE = ROOT / "deploy" / "crds" / "workspaces.signadot.com.yaml"
@@ -20,7 +20,11 @@ WORKSPACE: Document = {
         "routingKey": "5f0c1d9a4b5f0c1d9a4b",
         "images": [{"name": "registry.example.com:5000/acme/web", "newTag": "sha-1"}],
         "forks": [{"deployment": "web", "namespace": "shop"}],
-        "endpoints": [{"name": "web", "target": "http://web.shop.svc:8080"}],
+        "endpoints": [
+            {"name": "web", "target": "http://web.shop.svc:8080"},
+            {"name": "clone", "target": "fork://deployment/web:8080"},
+            {"name": "other", "target": "fork://deployment/shop/web:8080"},
+        ],
         "pullRequest": {"repository": "acme/shop", "number": 42, "branch": "feat/ü", "headCommit": "9fceb02"},
     },
     "status": {
@@ -115,11 +119,12 @@ def test_a_workspace_as_the_relay_and_the_controller_write_it_is_taken(helm: Hel
         ("spec.routingKey", "a\nb"),
         ("spec.images.0.newTag", "a:b"),
         ("spec.images.0.name", "-a"),
-        ("spec.images", [{"name": f"a{n}", "newTag": "1"} for n in range(129)]),
+        ("spec.images", [{"name": f"a{n}", "newTag": "1"} for n in range(257)]),
         ("spec.forks.0.namespace", "shop/pay"),
         ("spec.forks.0.deployment", "../web"),
         ("spec.endpoints.0.target", "https://web"),
         ("spec.endpoints.0.target", "http://web/path"),
+        ("spec.endpoints.0.target", "fork://deployment/web"),
         ("spec.pullRequest.number", 0),
         ("spec.pullRequest.repository", "shop"),
         ("status.conditions.0.status", "Maybe"),
@@ -138,6 +143,12 @@ def test_what_is_out_of_bounds_is_refused_where_it_is(helm: Helm, path: str, val
 )
 def test_names_are_those_that_the_relay_takes(helm: Helm, name: str) -> None:
     assert (helm.violations(schema(), changed("spec.name", name)) == []) is valid_name(name)
+
+
+def test_the_longest_target_that_the_relay_takes_is_taken(helm: Helm) -> None:
+    target = f"fork://deployment/{'n' * 63}/{'d' * 253}:65535/"
+    assert parse_fork_target(target).port == 65535
+    assert helm.violations(schema(), changed("spec.endpoints.0.target", target)) == []
 
 
 @pytest.mark.parametrize("tag", ["1", "_", "sha-1", ".a", "-a", "a b", "a" * 128, "a" * 129])

@@ -158,7 +158,7 @@ async def make_stage(fake: FakeGitHub, database: Database, clock: Clock, folder:
         client=client,
         secrets=[SECRET],
         urls=Urls(preview=preview_url, dashboard=dashboard_url),
-        is_online=online.__contains__,
+        cluster_status=lambda cluster_id: FakeStatus(online=cluster_id in online),
         attempts=20,
         clock=clock,
         random_number=lambda: 0.5,

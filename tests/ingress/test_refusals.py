@@ -145,6 +145,16 @@ async def test_an_offline_cluster_is_named_with_the_time_since_when() -> None:
     assert answer.get("retry-after") is not None
 
 
+async def test_a_clone_that_does_not_run_yet_is_a_503_that_says_when_to_come_again() -> None:
+    async with stage(never) as made:
+        made.route(replace(ROUTE, target_host=""))
+        visitor = await made.visitor()
+        answer = await visitor.ask(request())
+        assert (answer.status, answer.json["code"]) == (503, "workspace_not_ready")
+        assert answer.get("retry-after") is not None
+        assert (await visitor.ask(request())).status == 503
+
+
 @pytest.mark.parametrize(
     ("code", "status", "name"),
     [

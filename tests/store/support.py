@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from relay.store import Database, Endpoint, GithubSource, Image, Ttl, WorkspaceSpec, clusters, orgs, workspaces
+from relay.store import Database, Endpoint, Fork, GithubSource, Image, Ttl, WorkspaceSpec, clusters, orgs, workspaces
 
 
 class Clock:
@@ -22,6 +22,7 @@ SPEC = WorkspaceSpec(
     description="a cart",
     labels={"team": "shop"},
     images=(Image(name="acme/web", new_tag="sha-1"), Image(name="acme/api", new_tag="sha-2")),
+    forks=(Fork(namespace="shop", deployment="web"),),
     github=GithubSource(repository="acme/shop", branch="feat", pull_request=42, head_commit="9fceb02"),
     endpoints=(
         Endpoint(name="web", target="http://web.shop.svc:8080"),

@@ -8,8 +8,12 @@ from relay.auth import Role, parse
 from relay.errors import ConflictError, InvalidError, NotFoundError
 from relay.store import (
     Actor,
+    Change,
+    Clone,
     Database,
     Endpoint,
+    Fork,
+    InCluster,
     WorkspaceSpec,
     api_keys,
     cluster_tokens,
@@ -96,6 +100,43 @@ async def test_routes_join_org_workspace_and_endpoint(database: Database) -> Non
     assert api.routing_headers == (("x-route", "b"), ("x-all", "c"))
     assert web.routing_key == api.routing_key
     assert await database.read(workspaces.find_routes, seeded.org_id, "pr-43") is None
+
+
+async def test_what_a_cluster_says_is_noted_once_and_only_of_the_specification_of_now(database: Database) -> None:
+    seeded = await seed(database)
+    heard: list[Change] = []
+    database.subscribe(heard.append)
+    found = await database.read(workspaces.require, seeded.org_id, "pr-42")
+    clone = Clone(fork=Fork(namespace="shop", deployment="web"), service="pr-42-web")
+    state = InCluster(
+        revision=found.revision, ready=False, waiting=True, reason="Starting", message="m", clones=(clone,)
+    )
+    assert await database.write(workspaces.note_in_cluster, found, state)
+    assert not await database.write(workspaces.note_in_cluster, found, state)
+    now = await database.read(workspaces.require, seeded.org_id, "pr-42")
+    assert (now.in_cluster, now.revision, now.updated_at) == (state, found.revision, found.updated_at)
+    assert [(change.kind, change.name) for change in heard] == [("workspace", "pr-42")]
+    assert [event.action for event in await database.read(events.find_all, seeded.org_id)].count("update") == 0
+    await database.write(workspaces.put, seeded.org_id, "pr-42", replace(SPEC, description="other"))
+    assert not await database.write(workspaces.note_in_cluster, found, replace(state, ready=True))
+
+
+async def test_an_endpoint_may_lead_to_a_clone_once_there_is_one(database: Database) -> None:
+    seeded = await seed(database)
+    spec = replace(SPEC, endpoints=(Endpoint(name="web", target="fork://deployment/web:8080"),))
+    found, _ = await database.write(workspaces.put, seeded.org_id, "pr-42", spec)
+
+    async def address() -> tuple[str, int]:
+        table = await database.read(workspaces.find_routes, seeded.org_id, "pr-42")
+        route = None if table is None else table.lookup("web")
+        assert route is not None
+        return route.target_host, route.target_port
+
+    assert await address() == ("", 8080)
+    clone = Clone(fork=Fork(namespace="shop", deployment="web"), service="pr-42-web")
+    state = InCluster(revision=found.revision, ready=True, reason="Ready", message="m", clones=(clone,))
+    await database.write(workspaces.note_in_cluster, found, state)
+    assert await address() == ("pr-42-web.shop.svc", 8080)
 
 
 async def test_an_org_name_is_taken_once(database: Database) -> None:

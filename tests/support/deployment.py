@@ -134,11 +134,12 @@ class Deployment(Site):
         token: str | None = None,
         environment: Mapping[str, str] | None = None,
         wait: bool = True,
+        module: str = "client",
     ) -> Running:
         """`signadot-agent run` for a cluster, registered first where no token is given; waits for its tunnel."""
         name = cluster or self.cluster
         file = self.token_file(name, token or self.add_cluster(name)[0])
-        agent = Running.module("client", *self.agent_arguments(file), *extra, environment=environment)
+        agent = Running.module(module, *self.agent_arguments(file), *extra, environment=environment)
         self._stack.callback(agent.close)
         if wait:
             wait_tunnel(agent)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from relay.store import Org, Workspace
+from relay.store.readiness import Readiness
 from relay.store.statuses import Saying, StatusState
 
 DASHBOARD = "dashboard"
@@ -28,13 +29,13 @@ class Urls:
     """Of an org's and a workspace's name."""
 
 
-def sayings_about(org: Org, workspace: Workspace, *, online: bool, urls: Urls) -> Sequence[Saying]:
+def sayings_about(org: Org, workspace: Workspace, *, readiness: Readiness, urls: Urls) -> Sequence[Saying]:
     """One saying per endpoint and one for the dashboard; none for a workspace whose commit is not on GitHub.
 
     Args:
         org: the workspace's.
         workspace: it shows a commit, or not.
-        online: whether the workspace's cluster can be reached now.
+        readiness: whether the workspace can be used now.
         urls: where previews and the dashboard are.
     """
     github = workspace.spec.github
@@ -42,9 +43,8 @@ def sayings_about(org: Org, workspace: Workspace, *, online: bool, urls: Urls) -
         return ()
     if github.repository.partition("/")[0].lower() != org.github_account:
         return ()  # the App is not installed there
-    cluster = workspace.spec.cluster
-    state: StatusState = "success" if online else "pending"
-    waiting = f"cluster {cluster!r} is offline"
+    state: StatusState = "success" if readiness.ready else "pending" if readiness.waiting else "failure"
+    problem = readiness.message if readiness.waiting else f"{readiness.reason}: {readiness.message}"
     targets = [
         (
             endpoint.name,
@@ -62,7 +62,7 @@ def sayings_about(org: Org, workspace: Workspace, *, online: bool, urls: Urls) -
             commit=github.head_commit,
             context=f"signadot/{name}",
             state=state,
-            description=ready if online else waiting,
+            description=ready if readiness.ready else problem,
             target_url=target,
         )
         for name, target, ready in targets

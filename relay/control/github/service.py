@@ -19,6 +19,7 @@ from relay.control.github.worker import Worker
 from relay.errors import RelayError
 from relay.store import Change, Database, deliveries, statuses
 from relay.store.deliveries import Delivery
+from relay.store.readiness import ClusterStatus
 
 SYNC_SECONDS = 3600.0
 """How often GitHub is asked where the App is installed, in case that deliveries were missed."""
@@ -34,7 +35,7 @@ class GithubService:
         client: speaks with GitHub.
         secrets: of the webhook.
         urls: where statuses point to.
-        is_online: whether a cluster can be reached through this process, by its id.
+        cluster_status: how a cluster can be reached through this process, by its id.
         attempts: tries of a delivery.
     """
 
@@ -45,7 +46,7 @@ class GithubService:
         client: GithubClient,
         secrets: Sequence[bytes],
         urls: Urls,
-        is_online: Callable[[str], bool],
+        cluster_status: Callable[[str], ClusterStatus],
         attempts: int,
         clock: Callable[[], float] = time.time,
         random_number: Callable[[], float] = random.random,
@@ -57,7 +58,7 @@ class GithubService:
         self.worker = Worker(database, self._work, attempts=attempts, clock=clock, random_number=random_number)
         self.receiver = WebhookReceiver(database, secrets, on_queued=self.worker.wake)
         self.sender = StatusSender(database, client, clock=clock, random_number=random_number)
-        self.keeper = StatusKeeper(database, is_online=is_online, urls=urls, on_said=self.sender.wake)
+        self.keeper = StatusKeeper(database, cluster_status=cluster_status, urls=urls, on_said=self.sender.wake)
         self._linked = trio.Event()
         database.subscribe(self._heard)
 

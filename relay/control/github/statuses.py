@@ -15,6 +15,7 @@ from relay.control.github.errors import GithubRefusedError
 from relay.control.github.sayings import Urls, sayings_about
 from relay.errors import GithubUnavailableError, RelayError, StoreUnavailableError
 from relay.store import Change, Database, Workspace, installations, orgs, statuses, workspaces
+from relay.store.readiness import ClusterStatus, readiness_of
 from relay.store.rows import Transaction
 from relay.store.statuses import CommitStatus
 
@@ -40,15 +41,20 @@ class StatusKeeper:
     """Keeps what is to be said true. Only levels count: a notice that is lost is made up for by the next look.
 
     Args:
-        is_online: whether a cluster can be reached through this process, by its id.
+        cluster_status: how a cluster can be reached through this process, by its id.
         on_said: called when there is something new to send.
     """
 
     def __init__(
-        self, database: Database, *, is_online: Callable[[str], bool], urls: Urls, on_said: Callable[[], None]
+        self,
+        database: Database,
+        *,
+        cluster_status: Callable[[str], ClusterStatus],
+        urls: Urls,
+        on_said: Callable[[], None],
     ) -> None:
         self._database = database
-        self._is_online = is_online
+        self._cluster_status = cluster_status
         self._urls = urls
         self._on_said = on_said
         self._wanted = trio.Event()
@@ -127,7 +133,7 @@ class StatusKeeper:
         found: Sequence[Workspace] = [workspace for workspace in page if workspace.spec.github is not None]
         if not found:
             return
-        said = await self._database.write(_say_all, found, self._is_online, self._urls)
+        said = await self._database.write(_say_all, found, self._cluster_status, self._urls)
         if said:
             self._on_said()
 
@@ -147,7 +153,9 @@ def _find_readable(tx: Transaction, ids: Sequence[str]) -> Sequence[Workspace]:
     return found
 
 
-def _say_all(tx: Transaction, found: Sequence[Workspace], is_online: Callable[[str], bool], urls: Urls) -> int:
+def _say_all(
+    tx: Transaction, found: Sequence[Workspace], cluster_status: Callable[[str], ClusterStatus], urls: Urls
+) -> int:
     """Says what is to be said about workspaces of one or more orgs; gives how many statuses are new."""
     said = 0
     for workspace in found:
@@ -155,7 +163,8 @@ def _say_all(tx: Transaction, found: Sequence[Workspace], is_online: Callable[[s
             org = orgs.get(tx, workspace.org_id)
             if org is None or installations.find_by_org(tx, org.id) is None:
                 continue
-            for saying in sayings_about(org, workspace, online=is_online(workspace.cluster_id), urls=urls):
+            readiness = readiness_of(workspace, cluster_status(workspace.cluster_id))
+            for saying in sayings_about(org, workspace, readiness=readiness, urls=urls):
                 said += statuses.say(tx, org.id, saying, workspace_id=workspace.id)
         except UnsealError as error:
             log.warning("status_not_readable", workspace=workspace.id, problem=str(error))

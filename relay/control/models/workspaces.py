@@ -28,6 +28,15 @@ class Image(Request):
     """The tag to run (OCI distribution specification, section Pulling manifests)."""
 
 
+class Fork(Request):
+    """A Deployment that the workspace runs a clone of, with those of its images that the Deployment uses."""
+
+    namespace: Annotated[str, Field(max_length=63)] = Field(examples=["shop"])
+    """The Deployment's, and the clone's."""
+    deployment: Annotated[str, Field(max_length=253)] = Field(examples=["web"])
+    """Its name."""
+
+
 Repository = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,39}/[A-Za-z0-9._-]{1,100}$")]
 Branch = Annotated[Line, Field(min_length=1, max_length=255)]
 Commit = Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,64}$")]
@@ -56,7 +65,8 @@ class Endpoint(Request):
     name: str = Field(examples=["web"])
     """The first part of the preview's hostname."""
     target: str = Field(examples=["http://web.shop.svc:8080"])
-    """What the agent dials in the cluster: `http://HOST[:PORT]`."""
+    """What the agent dials in the cluster: `http://HOST[:PORT]`, or `fork://deployment/[NAMESPACE/]NAME:PORT` for the
+    workspace's clone of that Deployment."""
     visibility: Literal["org", "public"] = "org"
     """Who may visit: members of the org, or anybody."""
     host_header: Literal["target", "visitor"] = "target"
@@ -92,7 +102,9 @@ class PullRequestSpec(Request):
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=MAX_LABELS, examples=[{"team": "shop"}])
     """For people and programs, to tell workspaces apart."""
     images: list[Image] = Field(default_factory=list)
-    """What it runs in place of what the cluster runs."""
+    """What it runs in place of what the cluster runs: each Deployment that uses one of them is cloned."""
+    forks: list[Fork] = Field(default_factory=list)
+    """Deployments to clone, whatever images they use."""
     github: PullRequestGithub | None = None
     """The pull request, or the branch, that it shows."""
     endpoints: list[Endpoint] = Field(default_factory=list)
@@ -135,7 +147,7 @@ class Status(Answer):
 
     ready: bool = Field(examples=[True])
     reason: str = Field(examples=["Ready"])
-    """One word: `Ready` or `ClusterOffline`."""
+    """One word: `Ready`, `ClusterOffline`, `Starting`, `ImagePullBackOff`, …"""
     message: str = Field(examples=["cluster 'c1' is online"])
 
 

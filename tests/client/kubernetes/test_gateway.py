@@ -154,6 +154,28 @@ async def test_leaving_a_followed_log_is_felt_in_the_cluster(world: World) -> No
     assert world.server.requests[0].headers["accept"] == "*/*"
 
 
+async def test_watches_end_with_the_agent_and_followed_logs_go_on(world: World) -> None:
+    async def say_one_thing(connection: Connection, request: Request) -> None:
+        event = json.dumps({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "2"}}}).encode()
+        await connection.send(chunked_head() + chunk(b"first\n" if "follow" in request.target else event + b"\n"))
+        await trio.sleep_forever()
+
+    world.server.handler = say_one_thing
+    api = world.api()
+    async with (
+        api.pod_log("shop", "web-1", LogOptions(follow=True)) as log,
+        api.watch(PODS, resource_version="1") as events,
+    ):
+        assert await anext(log) == b"first\n"
+        assert (await anext(events)).resource_version == "2"
+        world.gateway.stop()
+        with trio.fail_after(30):
+            with pytest.raises(UnavailableError, match="the agent is stopping"):
+                await anext(events)
+            await world.server.connections[1].over.wait()
+        assert not world.server.connections[0].over.is_set()
+
+
 async def test_a_relay_that_does_not_read_stalls_the_api_server_in_bounded_memory(world: World) -> None:
     """Of 100 MiB no more is taken from the API server than queues and socket buffers hold."""
     size = 100 * MIB

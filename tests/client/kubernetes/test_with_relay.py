@@ -280,7 +280,7 @@ async def test_rbac_stands_behind_the_table(nursery: trio.Nursery, site: Site) -
 
 
 async def test_what_the_agent_withholds_says_how_to_get_it(nursery: trio.Nursery, site: Site) -> None:
-    site.start_agent(nursery, site.flags(pod_logs=False, allow_namespaces=["default"]))
+    site.start_agent(nursery, site.flags(pod_logs=False, previews=False, allow_namespaces=["default"]))
     await site.online()
     with pytest.raises(ForbiddenError, match=r"podLogs\.enabled"):
         async with site.api.pod_log("default", "web", LogOptions()) as log:

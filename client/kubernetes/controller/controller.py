@@ -1,0 +1,226 @@
+"""The controller: watches Workspaces and what they are about, and does what `decisions` says.
+
+It keeps nothing of its own: whatever is known is in the cluster, so it may end at any moment and begin anew. Several
+replicas of an agent may run it at once: they decide alike, and what they write is the same.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import structlog
+import trio
+
+from client.kubernetes.controller.clones import owner_of
+from client.kubernetes.controller.decisions import Named, Plan, decide, leftovers, status_of
+from client.kubernetes.controller.readiness import State
+from client.kubernetes.controller.seen import Seen
+from client.kubernetes.controller.wishes import FINALIZER, Wish, wish_of
+from relay.errors import RelayError
+from relay.kubernetes import (
+    APPLY_PATCH,
+    DEPLOYMENTS,
+    PODS,
+    SERVICES,
+    WORKSPACE_LABEL,
+    WORKSPACES,
+    ConflictError,
+    ForbiddenError,
+    Informer,
+    InvalidError,
+    KubernetesClient,
+    NotFoundError,
+    Resource,
+    Where,
+    WorkQueue,
+)
+
+MANAGER: Final = "signadot-agent"
+"""Field manager of what is applied."""
+AT_A_TIME: Final = 4
+"""Workspaces that are worked on at once: the API server has others to serve."""
+RESYNC_SECONDS: Final = 300.0
+"""All Workspaces are looked at so often, whatever was heard of."""
+
+Object = dict[str, Any]
+log = structlog.get_logger("agent")
+
+
+class Controller:
+    """Makes clones as the Workspaces of the agent's namespace ask for them.
+
+    Args:
+        client: the API server.
+        namespace: where the Workspaces are.
+        allow_namespaces: where clones may be; empty for everywhere.
+        clock: the time, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        client: KubernetesClient,
+        *,
+        namespace: str,
+        allow_namespaces: frozenset[str] = frozenset(),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._clock = clock
+        self._seen = Seen()
+        self._queue = WorkQueue(self._reconcile, at_a_time=AT_A_TIME, on_failure=self._failed)
+        own = Where(namespace=namespace)
+        self._wishes = Informer(
+            client, WORKSPACES, lambda: own, on_event=self._wish_changed, on_error=_complain("workspaces")
+        )
+        self._others = [
+            self._informer(resource, Where(namespace=place, labels=WORKSPACE_LABEL if resource == PODS else ""))
+            for place in sorted(allow_namespaces) or [""]
+            for resource in (DEPLOYMENTS, SERVICES, PODS)
+        ]
+
+    async def run(self) -> None:
+        """Works for ever."""
+        async with trio.open_nursery() as nursery:
+            informers = [self._wishes, *self._others]
+            for informer in informers:
+                nursery.start_soon(informer.run)
+            for informer in informers:
+                await informer.synced.wait()  # a half-known cluster looks as if clones were missing, or left over
+            log.info("workspaces are kept", count=len(self._wishes.objects))
+            nursery.start_soon(self._queue.run)
+            while True:
+                self._add_all()
+                await trio.sleep(RESYNC_SECONDS)
+
+    # --- what there is to do ----------------------------------------------------------------------------------------
+
+    def _informer(self, resource: Resource, where: Where) -> Informer:
+        def heard(old: Object | None, new: Object | None) -> None:
+            self._seen.put(resource, old, new)
+            self._changed(resource, old, new)
+
+        return Informer(self._client, resource, lambda: where, on_event=heard, on_error=_complain(resource.plural))
+
+    def _wish_changed(self, old: Object | None, new: Object | None) -> None:
+        self._queue.add(str((new or old or {})["metadata"]["name"]))
+
+    def _changed(self, resource: Resource, old: Object | None, new: Object | None) -> None:
+        owners = {owner_of(document) for document in (old, new) if document is not None} - {""}
+        for owner in owners:
+            self._add_owner(owner)
+        # Baselines and their Services concern everybody; their status, which changes often, concerns nobody.
+        if not owners and resource != PODS and not _same_generation(old, new):
+            self._add_all()
+
+    def _add_all(self) -> None:
+        for _, name in self._wishes.objects:
+            self._queue.add(name)
+        for owner in self._seen.owners():
+            self._add_owner(owner)
+
+    def _add_owner(self, owner: str) -> None:
+        namespace, _, name = owner.partition("/")
+        if namespace == self._namespace:
+            self._queue.add(name)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        if isinstance(error, ConflictError | NotFoundError):
+            return  # it was changed, or went, meanwhile; the watch tells, and it is looked at again
+        if isinstance(error, RelayError):
+            log.warning("workspace not kept", workspace=name, reason=str(error))
+        else:
+            log.error("workspace not kept", workspace=name, exc_info=error)
+
+    # --- doing it ---------------------------------------------------------------------------------------------------
+
+    async def _reconcile(self, name: str) -> None:
+        await trio.lowlevel.checkpoint()
+        document = self._wishes.objects.get((self._namespace, name))
+        if document is None:
+            await self._clear(name)
+            return
+        wish = wish_of(document)
+        try:
+            await self._carry_out(wish, decide(wish, self._seen, now=self._now()))
+        except (ForbiddenError, InvalidError) as error:
+            # Trying again helps no more than waiting does until somebody changes something: they are told.
+            state = State(reason="Refused", message=str(error)[:1000])
+            await self._write_status(wish, status_of(wish, state, now=self._now()))
+            raise
+
+    async def _clear(self, name: str) -> None:
+        """Removes what a Workspace left that is gone without our finalizer."""
+        left = leftovers(f"{self._namespace}/{name}", self._seen)
+        if left and await self._is_gone(name):
+            await self._delete(left)
+
+    async def _carry_out(self, wish: Wish, plan: Plan) -> None:
+        if plan.hold:
+            await self._write_finalizers(wish, [*_finalizers(wish), FINALIZER])
+        for named in plan.applies:
+            log.info("clone applied", workspace=wish.object_name, kind=named.resource.plural, name=named.name)
+            path = named.resource.path(named.namespace, named.name)
+            await self._client.patch(path, named.manifest, content_type=APPLY_PATCH, manager=MANAGER, force=True)
+        if plan.deletes and await self._is_current(wish):
+            await self._delete(plan.deletes)
+        if plan.release:
+            await self._write_finalizers(wish, [name for name in _finalizers(wish) if name != FINALIZER])
+        await self._write_status(wish, plan.status)
+
+    async def _delete(self, deletes: Iterable[Named]) -> None:
+        for named in deletes:
+            log.info("clone deleted", kind=named.resource.plural, name=named.name)
+            try:
+                await self._client.delete(named.resource, named.namespace, named.name, uid=named.uid)
+            except NotFoundError:
+                continue
+
+    async def _is_gone(self, name: str) -> bool:
+        try:
+            await self._client.get(WORKSPACES, self._namespace, name)
+        except NotFoundError:
+            return True
+        return False
+
+    async def _is_current(self, wish: Wish) -> bool:
+        """Whether a Workspace still asks for what we know: nothing is deleted for what was long ago."""
+        try:
+            now = await self._client.get(WORKSPACES, wish.namespace, wish.object_name)
+        except NotFoundError:
+            return False
+        metadata = now["metadata"]
+        return (metadata["uid"], metadata.get("generation", 0)) == (wish.uid, wish.generation)
+
+    async def _write_finalizers(self, wish: Wish, finalizers: list[str]) -> None:
+        # With the version that was read: others' finalizers must not be lost. Where the Workspace is gone meanwhile
+        # nothing may be made for it, so that is an error as any other.
+        version = wish.document["metadata"]["resourceVersion"]
+        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": version}}
+        await self._client.patch(WORKSPACES.path(wish.namespace, wish.object_name), patch)
+
+    async def _write_status(self, wish: Wish, status: Object | None) -> None:
+        if status is not None:
+            await self._client.patch(WORKSPACES.path(wish.namespace, wish.object_name, "status"), {"status": status})
+
+    def _now(self) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock()))
+
+
+def _same_generation(old: Object | None, new: Object | None) -> bool:
+    if old is None or new is None:
+        return False
+    before, after = old["metadata"], new["metadata"]
+    # Services have no generation: theirs always counts as changed.
+    return "generation" in after and before.get("generation") == after["generation"]
+
+
+def _finalizers(wish: Wish) -> list[str]:
+    return list(wish.document["metadata"].get("finalizers") or ())
+
+
+def _complain(what: str) -> Callable[[RelayError], None]:
+    def complain(error: RelayError) -> None:
+        log.warning("watch broke off", resource=what, reason=str(error))
+
+    return complain

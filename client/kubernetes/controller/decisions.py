@@ -1,0 +1,203 @@
+"""What to do about one Workspace: what it asks for, compared with what is there. Pure.
+
+| Workspace | its clones | what is done |
+|---|---|---|
+| there, without our finalizer | any | the finalizer is set, before anything is made |
+| there | missing, or made of another manifest | applied |
+| there | not asked for (any more) | deleted |
+| there | as they should be | the status is written, if it is another one |
+| its end is asked for | some are left | those not being deleted yet are deleted |
+| its end is asked for | none is left | the finalizer is removed |
+| gone | some are left | deleted |
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from client.kubernetes.controller.clones import clone_name, clone_of, hash_of, owner_of, service_of
+from client.kubernetes.controller.images import uses
+from client.kubernetes.controller.readiness import State, condition_of, state_of
+from client.kubernetes.controller.seen import Seen
+from client.kubernetes.controller.wishes import Place, Wish
+from relay.kubernetes import DEPLOYMENTS, PODS, READY, SERVICES, STARTING, Resource
+
+Object = dict[str, Any]
+MAX_FORKS = 128
+"""What a Workspace's status can list. More means that an image is used all over the cluster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """One object to apply or to delete."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    manifest: Object = field(default_factory=dict, repr=False)
+    uid: str = ""
+    """Of what is to be deleted: should another one have taken its name, that one stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to do, in the order of the fields."""
+
+    hold: bool = False
+    """Whether the finalizer is to be set."""
+    applies: Sequence[Named] = ()
+    deletes: Sequence[Named] = ()
+    release: bool = False
+    """Whether the finalizer is to be removed."""
+    status: Object | None = None
+    """The whole new status; None where it is right."""
+
+
+@dataclass(slots=True)
+class _Fork:
+    place: Place
+    name: str
+    """The clone's."""
+    state: State = field(default_factory=lambda: State(reason=STARTING, message="its clone is being made"))
+    service: bool = False
+    """Whether the clone has a Service."""
+
+
+def decide(wish: Wish, seen: Seen, *, now: str) -> Plan:
+    """The plan for a Workspace that is there. `now`: the time, as Kubernetes writes it."""
+    if wish.deleted:
+        left = leftovers(wish.owner, seen)
+        return Plan(deletes=left, release=wish.held and not _owned(wish.owner, seen))
+    places, problems = _places(wish, seen)
+    if len(places) > MAX_FORKS:
+        state = State(
+            reason="TooManyForks", message=f"{len(places)} Deployments would be forked, more than {MAX_FORKS}"
+        )
+        return Plan(hold=not wish.held, status=status_of(wish, state, now=now))
+    applies: list[Named] = []
+    keep: set[tuple[Resource, Place]] = set()
+    forks = []
+    for place in places:
+        fork = _Fork(place=place, name=clone_name(wish, *place))
+        keep |= {(DEPLOYMENTS, (place[0], fork.name)), (SERVICES, (place[0], fork.name))}
+        applies += _bring_up(wish, seen, fork, keep)
+        forks.append(fork)
+    state = condition_of([*((f"{fork.place[0]}/{fork.place[1]}", fork.state) for fork in forks), *problems])
+    return Plan(
+        hold=not wish.held,
+        applies=applies,
+        deletes=leftovers(wish.owner, seen, keep=keep),
+        status=status_of(wish, state, forks, now=now),
+    )
+
+
+def leftovers(owner: str, seen: Seen, *, keep: Iterable[tuple[Resource, Place]] = ()) -> Sequence[Named]:
+    """What belongs to a Workspace and is not to be kept, as far as nobody deletes it already."""
+    kept = set(keep)
+    return [
+        named
+        for named, document in _owned(owner, seen)
+        if (named.resource, (named.namespace, named.name)) not in kept
+        and "deletionTimestamp" not in document["metadata"]
+    ]
+
+
+def status_of(wish: Wish, state: State, forks: Sequence[_Fork] | None = None, *, now: str) -> Object | None:
+    """The status that says this, None where the Workspace says it already. Without `forks` those it lists stay."""
+    before = wish.document.get("status") or {}
+    known = {condition["type"]: condition for condition in before.get("conditions") or ()}
+    condition = {
+        "type": READY,
+        "status": "True" if state.ready else "False",
+        "reason": state.reason,
+        "message": state.message,
+        "observedGeneration": wish.generation,
+    }
+    last = known.get(READY, {})
+    same = last.get("status") == condition["status"]
+    condition["lastTransitionTime"] = last["lastTransitionTime"] if same else now
+    others = [other for kind, other in known.items() if kind != READY]
+    status = {
+        "observedGeneration": wish.generation,
+        "conditions": [*others, condition],
+        "forks": before.get("forks") or [] if forks is None else [_fork_status(fork) for fork in forks],
+    }
+    return None if status == before else status
+
+
+def _fork_status(fork: _Fork) -> Object:
+    namespace, deployment = fork.place
+    told = {"deployment": deployment, "namespace": namespace, "clone": fork.name, "ready": fork.state.ready}
+    if fork.service:
+        told["service"] = fork.name
+    return told if fork.state.ready else told | {"message": fork.state.message}
+
+
+def _places(wish: Wish, seen: Seen) -> tuple[Sequence[Place], Sequence[tuple[str, State]]]:
+    """The Deployments to clone: those that are named, then those that run an image; and what is wrong with images."""
+    places = dict.fromkeys(wish.forks)
+    problems = []
+    baselines = [(place, found) for place, found in sorted(seen.deployments.items()) if not owner_of(found)]
+    for image in wish.images:
+        users = [place for place, found in baselines if uses(found, image)]
+        places |= dict.fromkeys(users)
+        if not users:
+            problem = State(reason="ImageNotUsed", message="no Deployment that the agent may read runs it")
+            problems.append((image, problem))
+    return tuple(places), problems
+
+
+def _bring_up(wish: Wish, seen: Seen, fork: _Fork, keep: set[tuple[Resource, Place]]) -> Iterable[Named]:
+    """What has to be applied for a fork; notes on it how it stands."""
+    namespace, name = fork.place[0], fork.name
+    baseline = seen.deployments.get(fork.place)
+    clone = seen.deployments.get((namespace, name))
+    service = seen.services.get((namespace, name))
+    fork.service = service is not None
+    if baseline is None or owner_of(baseline):
+        fork.state = State(reason="BaselineNotFound", message="there is no such Deployment that the agent may read")
+        return
+    if any(found is not None and owner_of(found) != wish.owner for found in (clone, service)):
+        fork.state = State(reason="NameTaken", message=f"{namespace}/{name} belongs to somebody else")
+        return
+    manifest = clone_of(wish, baseline)
+    if clone is None or hash_of(clone) != hash_of(manifest):
+        yield Named(resource=DEPLOYMENTS, namespace=namespace, name=name, manifest=manifest)
+    if clone is None:
+        return  # its Service needs its uid
+    front = service_of(wish, baseline, _baseline_services(seen), clone)
+    if front is None:
+        keep.discard((SERVICES, (namespace, name)))
+    elif service is None or hash_of(service) != hash_of(front):
+        yield Named(resource=SERVICES, namespace=namespace, name=name, manifest=front)
+        return
+    if hash_of(clone) == hash_of(manifest) and "deletionTimestamp" not in clone["metadata"]:
+        pods = [pod for pod in seen.owned(PODS, wish.owner) if _is_pod_of(pod, clone)]
+        fork.state = state_of(clone, pods)
+
+
+def _is_pod_of(pod: Mapping[str, Any], clone: Mapping[str, Any]) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    wanted: Mapping[str, str] = clone["spec"]["selector"]["matchLabels"]
+    return pod["metadata"]["namespace"] == clone["metadata"]["namespace"] and wanted.items() <= labels.items()
+
+
+def _baseline_services(seen: Seen) -> Iterable[Object]:
+    return [service for service in seen.services.values() if not owner_of(service)]
+
+
+def _owned(owner: str, seen: Seen) -> Sequence[tuple[Named, Object]]:
+    """What belongs to a Workspace: Deployments, then Services."""
+    return [
+        (
+            Named(
+                resource=resource,
+                namespace=document["metadata"]["namespace"],
+                name=document["metadata"]["name"],
+                uid=document["metadata"]["uid"],
+            ),
+            document,
+        )
+        for resource in (DEPLOYMENTS, SERVICES)
+        for document in seen.owned(resource, owner)
+    ]
