@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.filling import add_clusters, add_workspaces
 from benchmarks.peers.site import HOSTS, Site
-from benchmarks.processes import BenchmarkError, Ground, need_files, wait_until
+from benchmarks.processes import LOG_TAIL_CHARACTERS, BenchmarkError, Ground, has_ended, need_files, wait_until
 from benchmarks.target import Target
 
 PROCESSES = 2
@@ -40,12 +40,19 @@ class Fleet:
 
         Raises BenchmarkError when that takes too long.
         """
-        if not wait_until(lambda: self._home(beside) is not None, seconds=UP_SECONDS):
+        came = wait_until(lambda: self._has_failed() or self._home(beside) is not None, seconds=UP_SECONDS)
+        if self._has_failed():
+            ends = "\n".join(log.read_text()[-LOG_TAIL_CHARACTERS:] for log in self.logs)
+            raise BenchmarkError(f"a process of agents has ended: {ends}")
+        if not came:
             raise BenchmarkError(f"of {len(self.names)} agents only {self.live().total()} had a tunnel in the end")
         home = self._home(beside)
         if home is None:
             raise BenchmarkError("agents lost their tunnels as soon as all were there")
         return home, max(_said(log).at for log in self.logs)
+
+    def _has_failed(self) -> bool:
+        return any(has_ended(pid) for pid in self.pids)
 
     def _home(self, beside: Sequence[str]) -> str | None:
         found = {process: count for process, count in self.live().items() if process not in beside}

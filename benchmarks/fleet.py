@@ -118,7 +118,7 @@ class Fleet:
     async def _report(self) -> None:
         said: Counter[str] | None = None
         while True:
-            live = Counter(self._reached[link] for link in self._links if link.status.is_ready)
+            live = Counter(process for link, process in self._reached.items() if link.status.is_ready)
             if live != said:
                 sys.stdout.write(json.dumps({"at": time.monotonic(), "live": live}) + "\n")
                 sys.stdout.flush()
