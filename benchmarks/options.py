@@ -28,7 +28,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--sockets", type=_positive, action="append", help="WebSockets; repeatable (default: 1000)")
     made.add_argument("--agents", type=_positive, action="append", help="of a storm; repeatable (default: 1000)")
     made.add_argument(
-        "--round-trip", type=_positive, action="append", help="of a slow link, ms; repeatable (default: 50 and 100)"
+        "--round-trip", type=_positive, action="append", help="of a slow link, ms; repeatable (default: 50)"
     )
     made.add_argument("--workspaces", type=_positive, action="append", help="of growth; repeatable")
     made.add_argument("--clusters", type=_positive, action="append", help="of growth; repeatable")

@@ -33,7 +33,7 @@ class LivePeer:
     takes_link: bool = False
     """Whether the link of a ground comes between its front and its back."""
     site: Site | None = None
-    """Where scenarios can fill a store and start the front again; None for all but our own relay."""
+    """Where scenarios can fill a store and start the front again; None for all but our own relay with one worker."""
 
 
 class Peer(ABC):

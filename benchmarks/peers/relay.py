@@ -65,7 +65,6 @@ class Relay(Peer):
             port=port,
             api_key=api_key,
             serve=self.serve_command(config),
-            workers=self._workers,
         )
         relay = ground.start("front", site.serve, name=f"{self.name}-serve")
         ground.wait_listening(port, name=f"{self.name}-serve")
@@ -78,6 +77,8 @@ class Relay(Peer):
         live = replace(
             _live(ground, target, site=site, token_file=token_file, roles=roles),
             name=self.name,
+            # What is killed and waited for is one process.
+            site=site if self._workers == 1 else None,
             version=self._interpreter,
             note=f"API key, headers, access log and metrics on, workers: {self._workers}, {self._interpreter}",
         )

@@ -24,7 +24,6 @@ class Site:
     """Of the org's admin."""
     serve: Sequence[str]
     """The command that serves."""
-    workers: int = 1
 
     def host(self, workspace: str) -> str:
         """The preview host of a workspace's endpoint `web`."""

@@ -10,7 +10,6 @@ from benchmarks.scenarios.growth import Growth, chosen_growth
 from benchmarks.scenarios.handshakes import Handshakes
 from benchmarks.scenarios.idle import Idle
 from benchmarks.scenarios.requests import SIZES, Requests, chosen_requests
-from benchmarks.scenarios.slow_link import CORE as ROUND_TRIPS
 from benchmarks.scenarios.slow_link import SlowLink
 from benchmarks.scenarios.storm import Storm
 from benchmarks.scenarios.streams import Streams
@@ -24,7 +23,7 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
     "connect": (Connect(),),
     "streams": (Streams(),),
     "websockets": (WebSockets(),),
-    "slow-link": tuple(SlowLink(round_trip=milliseconds) for milliseconds in ROUND_TRIPS),
+    "slow-link": (SlowLink(),),
     "idle": (Idle(),),
     "storm": (Storm(),),
     "growth": tuple(chosen_growth(Options())),

@@ -12,8 +12,8 @@ from benchmarks.processes import BenchmarkError
 from benchmarks.scenarios.base import SHARES, Measure, Run, Scenario, explain_limit, finish_load, shares
 from benchmarks.visit import Visit
 
-CORE = (50, 100)
-"""Round trips in milliseconds, unless the options say otherwise."""
+CORE = 50
+"""Round trip in milliseconds, unless the options say otherwise."""
 SECONDS = 3
 """At least, of a download: windows grow for a second or so, and that is part of the figure."""
 FIRST_BYTES = 5
@@ -38,7 +38,7 @@ class SlowLink(Scenario):
     family = "slow-link"
     axis = "round trip, ms"
 
-    def __init__(self, *, round_trip: int = CORE[0], seconds: int = SECONDS) -> None:
+    def __init__(self, *, round_trip: int = CORE, seconds: int = SECONDS) -> None:
         """`seconds`: that a download takes at least."""
         self._seconds = seconds
         self.delay_seconds = round_trip / 2000
