@@ -32,7 +32,7 @@ KEEPALIVE_SECONDS: Final = (1.0, 300.0)
 class PeerLimits:
     """What one end tells the other to keep to."""
 
-    max_payload_bytes: int = 64 * KIB
+    max_payload_bytes: int = 256 * KIB
     """Longest DATA payload the teller accepts."""
     initial_window_bytes: int = 256 * KIB
     """What the agent takes on a new stream before it sends CREDIT."""
