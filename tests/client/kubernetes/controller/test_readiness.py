@@ -56,7 +56,7 @@ def test_what_goes_to_and_fro_is_said_once() -> None:
     pulls = [pod("ErrImagePull", "manifest unknown"), pod("ImagePullBackOff", 'Back-off pulling image "acme/web:2"')]
     assert len({state_of(clone(availableReplicas=0), [found]) for found in pulls}) == 1
     ended = {"terminated": {"exitCode": 3}}
-    crashes = [
+    crashes: list[dict[str, Any]] = [
         {"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}, "lastState": ended},
         {"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s"}}, "lastState": ended},
         {"state": {"running": {}}, "lastState": ended},
