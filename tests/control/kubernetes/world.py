@@ -59,7 +59,7 @@ class Relay:
         self.cluster_id = (await self.database.write(clusters.put, self.org_id, "c1"))[0].id
         await self.database.write(clusters.put, self.org_id, "c2")
 
-    def api(self, cluster_id: str) -> ClusterApi:
+    def workspaces_api(self, cluster_id: str) -> ClusterApi:
         return DirectApi(cluster_id, self)
 
     def has_previews(self, cluster_id: str) -> bool:
