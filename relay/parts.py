@@ -13,6 +13,7 @@ from relay.auth import PREVIEW_COOKIE
 from relay.cluster_access import ClusterAccess
 from relay.control import Services, make_api
 from relay.control.github import GithubClient, GithubService, Memberships, Urls
+from relay.control.kubernetes import LogLimits
 from relay.errors import StoreUnavailableError
 from relay.github_setup import load_github
 from relay.http1 import HeadLimits
@@ -116,6 +117,12 @@ class Parts:
                     lookups=self._lookups,
                     cluster_status=self._registry.status,
                     preview_url=relay.preview_url,
+                    cluster_api=self.clusters.api,
+                    log_limits=LogLimits(
+                        streams_per_org=limits.log_streams_per_org,
+                        containers_per_org=limits.log_containers_per_org,
+                        stream_seconds=limits.log_seconds,
+                    ),
                     requests_per_minute=limits.api_requests_per_minute,
                 ),
                 webhook=None if self.github is None else self.github.receiver,

@@ -13,7 +13,7 @@ from client.serve import ServeStream
 from client.status import Metrics
 from relay.errors import RelayError
 from relay.kubernetes import CAPABILITY_KUBERNETES, CAPABILITY_POD_LOGS, CAPABILITY_WORKSPACES, STREAM_KIND
-from relay.mux import KubernetesCluster
+from relay.mux import MAX_NAMESPACES, KubernetesCluster
 
 FIRST_SECONDS: Final = 2.0
 """How long the first login waits for the API server's version: it answers in milliseconds, or visitors come first."""
@@ -51,7 +51,13 @@ class KubernetesAccess:
     @property
     def cluster(self) -> KubernetesCluster:
         """What HELLO says of the cluster."""
-        return KubernetesCluster(namespace=self._settings.cluster.namespace, version=self._version)
+        allowed = sorted(self._settings.scope.allow_namespaces)
+        return KubernetesCluster(
+            namespace=self._settings.cluster.namespace,
+            version=self._version,
+            # Where the operator allows more than a HELLO may name, the first ones are looked at.
+            allowed_namespaces=tuple(allowed[:MAX_NAMESPACES]),
+        )
 
     def line(self) -> str:
         """One line for /readyz."""
