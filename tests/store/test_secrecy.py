@@ -102,6 +102,7 @@ def test_what_the_design_names_as_sealed_is_sealed() -> None:
         "cluster_tokens.details",
         *(f"workspaces.{name}" for name in ("name", "spec", "repository", "organisation", "branch", "head_commit")),
         "workspaces.pull_request",
+        "workspaces.in_cluster",
         "workspace_images.name",
         "workspace_images.new_tag",
         "workspace_endpoints.name",
