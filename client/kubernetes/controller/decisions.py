@@ -153,7 +153,7 @@ def _bring_up(wish: Wish, seen: Seen, fork: _Fork, keep: set[tuple[Resource, Pla
     baseline = seen.deployments.get(fork.place)
     clone = seen.deployments.get((namespace, name))
     service = seen.services.get((namespace, name))
-    fork.service = service is not None
+    fork.service = service is not None and owner_of(service) == wish.owner  # visitors are led there
     if baseline is None or owner_of(baseline):
         fork.state = State(reason="BaselineNotFound", message="there is no such Deployment that the agent may read")
         return

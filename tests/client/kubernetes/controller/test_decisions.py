@@ -144,6 +144,8 @@ def test_what_belongs_to_somebody_else_is_not_touched(kind: str) -> None:
     found = seen(deployment(), theirs) if kind == "deployment" else seen(deployment(), services=[theirs])
     plan = decide(wish(), found, now=NOW)
     assert (applied(plan), deleted(plan), reason(plan)) == ([], [], "NameTaken")
+    assert plan.status is not None
+    assert ["service" in fork for fork in plan.status["forks"]] == [False], "no visitor is led there"
 
 
 def test_what_is_seen_is_forgotten_whole() -> None:
