@@ -55,6 +55,8 @@ def clone_of(wish: Wish, baseline: Object) -> Manifest:
     template["metadata"] = {"labels": labels, "annotations": annotations | {OWNER_ANNOTATION: wish.owner}}
     for container in containers_of(template):
         _adapt(container, wish)
+    if "imagePullSecrets" in template["spec"]:
+        template["spec"]["imagePullSecrets"] = _single(template["spec"]["imagePullSecrets"], name="")
     spec = {key: value for key, value in baseline["spec"].items() if key not in DROPPED_FIELDS}
     spec |= {"replicas": 1, "selector": {"matchLabels": {CLONE_LABEL: name}}, "template": template}
     metadata = _metadata(wish, namespace, name, labels)
@@ -87,7 +89,22 @@ def _adapt(container: dict[str, Any], wish: Wish) -> None:
     ours = {WORKSPACE_VARIABLE: wish.name, ROUTING_KEY_VARIABLE: wish.routing_key}
     others = [variable for variable in container.get("env") or () if variable["name"] not in ours]
     # In front, so that the others may refer to them.
-    container["env"] = [{"name": name, "value": value} for name, value in ours.items()] + others
+    container["env"] = [{"name": name, "value": value} for name, value in ours.items()] + _single(others, name="")
+    if "ports" in container:
+        container["ports"] = _single(container["ports"], containerPort=0, protocol="TCP")
+
+
+def _single(items: Iterable[dict[str, Any]] | None, **keys: Any) -> list[dict[str, Any]]:
+    """Of items with the same keys (which have these defaults) the last.
+
+    An API server takes several in what is created, where the last one counts, and fails at them in what is applied.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for item in items or ():
+        key = tuple(item.get(name, default) for name, default in keys.items())
+        found.pop(key, None)  # its place is the last one's: variables refer to those before them
+        found[key] = item
+    return list(found.values())
 
 
 def _ports(baseline: Object, services: Iterable[Object]) -> list[dict[str, Any]]:

@@ -110,6 +110,17 @@ def test_all_containers_get_images_and_variables_and_ours_win() -> None:
     assert main["image"] == "acme/web:1", "the baseline itself is not changed"
 
 
+def test_of_what_a_baseline_has_twice_the_last_stays() -> None:
+    old, other, new = ({"name": name, "value": value} for name, value in (("A", "1"), ("B", "2"), ("A", "$(B)")))
+    ports = [{"containerPort": 80}, {"containerPort": 80, "protocol": "UDP"}, {"containerPort": 80, "name": "http"}]
+    container = {"name": "web", "image": "acme/web:1", "env": [old, other, new], "ports": ports}
+    secrets = [{"name": "one"}, {"name": "one"}]
+    pod = clone_of(wish(), deployment(containers=[container], imagePullSecrets=secrets))["spec"]["template"]["spec"]
+    assert pod["containers"][0]["env"][2:] == [other, new]
+    assert pod["containers"][0]["ports"] == ports[1:]
+    assert pod["imagePullSecrets"] == secrets[:1]
+
+
 def test_the_hash_tells_manifests_apart_and_nothing_else() -> None:
     first = clone_of(wish(), deployment())
     assert hash_of(first) == hash_of(clone_of(wish(), deployment() | {"status": {"replicas": 5}}))
