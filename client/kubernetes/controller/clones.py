@@ -23,6 +23,8 @@ ROUTING_KEY_VARIABLE = "SIGNADOT_ROUTING_KEY"
 MAX_LABEL = 63
 """Of a label's value, and of a Service's name."""
 HASH_CHARACTERS = 8
+MIN_READY_SECONDS = 10
+"""For how long a pod has to be ready at least: without a probe it is ready between two crashes, too."""
 DROPPED_FIELDS = frozenset({"replicas", "selector", "template", "paused"})
 """Of the baseline's spec. One pod is enough to look at, and a baseline that is held back does not hold its clones."""
 
@@ -59,6 +61,9 @@ def clone_of(wish: Wish, baseline: Object) -> Manifest:
         template["spec"]["imagePullSecrets"] = _single(template["spec"]["imagePullSecrets"], name="")
     spec = {key: value for key, value in baseline["spec"].items() if key not in DROPPED_FIELDS}
     spec |= {"replicas": 1, "selector": {"matchLabels": {CLONE_LABEL: name}}, "template": template}
+    spec["minReadySeconds"] = max(spec.get("minReadySeconds", 0), MIN_READY_SECONDS)
+    if "progressDeadlineSeconds" in spec:  # the API server wants it to be longer
+        spec["progressDeadlineSeconds"] = max(spec["progressDeadlineSeconds"], spec["minReadySeconds"] + 1)
     metadata = _metadata(wish, namespace, name, labels)
     if namespace == wish.namespace:  # elsewhere the finalizer alone sees to its end
         metadata["ownerReferences"] = [_reference(WORKSPACE_API_VERSION, WORKSPACE_KIND, wish.object_name, wish.uid)]

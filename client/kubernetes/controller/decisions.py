@@ -3,7 +3,7 @@
 | Workspace | its clones | what is done |
 |---|---|---|
 | there, without our finalizer | any | the finalizer is set, before anything is made |
-| there | missing, or made of another manifest | applied |
+| there | missing, made of another manifest, or scaled to nothing | applied |
 | there | not asked for (any more) | deleted |
 | there | as they should be | the status is written, if it is another one |
 | its end is asked for | some are left | those not being deleted yet are deleted |
@@ -185,7 +185,7 @@ def _bring_up(wish: Wish, seen: Seen, fork: Fork, keep: set[tuple[Resource, Plac
         fork.state = State(reason="NameTaken", message=f"{namespace}/{name} belongs to somebody else")
         return
     manifest = clone_of(wish, baseline)
-    if clone is None or hash_of(clone) != hash_of(manifest):
+    if clone is None or hash_of(clone) != hash_of(manifest) or clone["spec"].get("replicas") == 0:
         yield Named(resource=DEPLOYMENTS, namespace=namespace, name=name, manifest=manifest)
     if clone is None:
         return  # its Service needs its uid

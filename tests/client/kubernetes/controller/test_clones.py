@@ -87,7 +87,18 @@ def test_a_clone_has_none_of_its_baselines_labels() -> None:
 
 def test_a_clone_is_one_pod_that_is_not_paused_and_otherwise_as_its_baseline() -> None:
     spec = clone_of(wish(), deployment())["spec"]
-    assert (spec["replicas"], spec["minReadySeconds"], "paused" in spec) == (1, 3, False)
+    assert (spec["replicas"], "paused" in spec) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [({}, (10, None)), ({"progressDeadlineSeconds": 5}, (10, 11)), ({"minReadySeconds": 30}, (30, None))],
+)
+def test_a_clone_is_ready_only_after_a_while(fields: dict[str, Any], expected: tuple[int, int | None]) -> None:
+    baseline = deployment()
+    baseline["spec"] |= fields
+    spec = clone_of(wish(), baseline)["spec"]
+    assert (spec["minReadySeconds"], spec.get("progressDeadlineSeconds")) == expected
 
 
 def test_all_containers_get_images_and_variables_and_ours_win() -> None:
