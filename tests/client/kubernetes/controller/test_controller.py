@@ -285,3 +285,40 @@ async def test_what_the_api_server_refuses_is_said(world: World) -> None:
     async with world.controller():
         condition = await world.until_reason("Refused")
     assert "cannot patch" in condition["message"]
+
+
+async def test_what_fails_for_one_fork_is_said_and_the_others_are_made(world: World) -> None:
+    world.wish(images=[{"name": "acme/gone", "newTag": "1"}])
+    world.fake.add_deployment("old", "shop", image="acme/gone:1")
+    async with world.controller():
+        await world.until_reason("Ready")
+        world.fake.troubles.error(500, method="PATCH", path=r"/deployments/pr-1-api", times=None)
+        images = [{"name": f"acme/{name}", "newTag": "2"} for name in ("api", "web")]
+        world.fake.patch("Workspace", "pr-1", {"spec": {"images": images}}, OWN)
+        condition = await world.until_reason("Refused")
+        assert condition["message"].startswith("shop/api: Internal error occurred")
+
+        def told() -> list[tuple[str, bool]]:
+            forks = world.fake.get("Workspace", "pr-1", OWN)["status"]["forks"]
+            return [(fork["deployment"], fork["ready"]) for fork in forks]
+
+        await world.until(lambda: told() == [("api", False), ("web", True)], "the other to be ready")
+        labels = "signadot.com/clone-of"
+        await world.until(
+            lambda: [clone["metadata"]["labels"][labels] for clone in world.clones()] == ["web"], "the end of the third"
+        )
+        world.fake.troubles.clear()
+        await world.until_reason("Ready")
+    assert len(world.clones()) == 2
+
+
+async def test_a_baseline_with_a_variable_twice_is_cloned(world: World) -> None:
+    def double(found: dict[str, Any]) -> dict[str, Any]:
+        found["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "A", "value": value} for value in "12"]
+        return found
+
+    world.fake.patch("Deployment", "web", double, "shop")
+    world.wish(**TAG)
+    async with world.controller():
+        await world.until_reason("Ready")
+    assert env(world.clones()[0])["A"] == "2"

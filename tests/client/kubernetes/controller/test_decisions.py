@@ -99,6 +99,14 @@ def test_another_tag_is_applied_and_not_ready_before_it_runs() -> None:
     assert (applied(plan), reason(plan)) == (["deployments"], "Starting")
 
 
+def test_a_clone_that_was_scaled_to_nothing_is_applied_again() -> None:
+    clone = there(clone_of(wish(), deployment()), status={"observedGeneration": 1})
+    clone["spec"] = clone["spec"] | {"replicas": 0}
+    service = service_of(wish(), deployment(), (), clone)
+    plan = decide(wish(), seen(deployment(), clone, services=[there(service)]), now=NOW)
+    assert (applied(plan), reason(plan)) == (["deployments"], "Starting")
+
+
 def test_what_is_not_asked_for_any_more_is_deleted() -> None:
     plan = decide(wish(images=[]), complete(wish()), now=NOW)
     assert (applied(plan), deleted(plan), reason(plan)) == ([], ["deployments", "services"], "Ready")
@@ -144,6 +152,8 @@ def test_what_belongs_to_somebody_else_is_not_touched(kind: str) -> None:
     found = seen(deployment(), theirs) if kind == "deployment" else seen(deployment(), services=[theirs])
     plan = decide(wish(), found, now=NOW)
     assert (applied(plan), deleted(plan), reason(plan)) == ([], [], "NameTaken")
+    assert plan.status is not None
+    assert ["service" in fork for fork in plan.status["forks"]] == [False], "no visitor is led there"
 
 
 def test_what_is_seen_is_forgotten_whole() -> None:
