@@ -1,12 +1,16 @@
 """Whatever ends in the middle, the controller, its connections or the API server: the end is the same."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
-from relay.kubernetes import pauses
+from client.kubernetes.api import KubeApi
+from relay.kubernetes import EVERYWHERE, WORKSPACES, Events, Resource, Where, pauses
 from tests.client.kubernetes.controller.world import OWN, World
 from tests.support.fake_kubernetes import FakeKubernetes
 
@@ -157,3 +161,43 @@ async def test_two_controllers_agree(world: World) -> None:
         await world.until_gone("pr-2")
     (same,) = world.clones()
     assert (same["metadata"]["uid"], same["metadata"]["generation"]) == (clone["metadata"]["uid"], 1)
+
+
+class Late(KubeApi):
+    """Its watch of Workspaces is late for ever."""
+
+    @asynccontextmanager
+    async def watch(
+        self, resource: Resource, where: Where = EVERYWHERE, *, resource_version: str, timeout_seconds: int = 300
+    ) -> AsyncIterator[Events]:
+        if resource == WORKSPACES:
+            await trio.sleep_forever()
+        asked = super().watch(resource, where, resource_version=resource_version, timeout_seconds=timeout_seconds)
+        async with asked as events:
+            yield events
+
+
+async def test_a_controller_whose_watch_is_late_undoes_nothing(world: World) -> None:
+    world.wish(**TAG)
+    await undisturbed(world)
+
+    def looks() -> int:
+        return len([call for call in world.fake.calls(method="GET") if call.path.endswith("/workspaces/pr-1")])
+
+    def dye(colour: str) -> Callable[[Any], Any]:
+        def change(found: Any) -> Any:
+            found["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "COLOUR", "value": colour}]
+            return found
+
+        return change
+
+    async with world.controller(Late):
+        await world.until(lambda: len(world.fake.open_calls(verb="watch")) == 3, "the watches")
+        world.fake.patch("Workspace", "pr-1", {"spec": {"images": [{"name": "acme/web", "newTag": "pr-2"}]}}, OWN)
+        await undisturbed(world)
+        before = world.clones()
+        for colour in ("red", "blue"):  # the first look is over when the second begins
+            further = looks() + 1
+            world.fake.patch("Deployment", "web", dye(colour), "shop")
+            await world.until(partial(lambda count: looks() >= count, further), "a look at the Workspace")
+    assert world.clones() == before

@@ -39,10 +39,10 @@ class World:
         )
 
     @asynccontextmanager
-    async def controller(self) -> AsyncIterator[None]:
+    async def controller(self, api: type[KubeApi] = KubeApi) -> AsyncIterator[None]:
         """A controller runs; at the end of the block it is gone in the middle of whatever it does."""
         async with trio.open_nursery() as nursery:
-            controller = Controller(KubeApi(self.cluster), namespace=OWN, allow_namespaces=self.namespaces)
+            controller = Controller(api(self.cluster), namespace=OWN, allow_namespaces=self.namespaces)
             nursery.start_soon(controller.run)
             yield
             nursery.cancel_scope.cancel()
