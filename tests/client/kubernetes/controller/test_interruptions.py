@@ -1,17 +1,15 @@
 """Whatever ends in the middle, the controller, its connections or the API server: the end is the same."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
 from client.kubernetes.api import KubeApi
-from relay.kubernetes import EVERYWHERE, WORKSPACES, Events, Resource, Where, pauses
-from tests.client.kubernetes.controller.world import OWN, World
+from relay.kubernetes import pauses
+from tests.client.kubernetes.controller.world import OWN, LateWatch, World
 from tests.support.fake_kubernetes import FakeKubernetes
 
 TAG: dict[str, Any] = {"images": [{"name": "acme/web", "newTag": "pr-1"}]}
@@ -163,18 +161,8 @@ async def test_two_controllers_agree(world: World) -> None:
     assert (same["metadata"]["uid"], same["metadata"]["generation"]) == (clone["metadata"]["uid"], 1)
 
 
-class Late(KubeApi):
-    """Its watch of Workspaces is late for ever."""
-
-    @asynccontextmanager
-    async def watch(
-        self, resource: Resource, where: Where = EVERYWHERE, *, resource_version: str, timeout_seconds: int = 300
-    ) -> AsyncIterator[Events]:
-        if resource == WORKSPACES:
-            await trio.sleep_forever()
-        asked = super().watch(resource, where, resource_version=resource_version, timeout_seconds=timeout_seconds)
-        async with asked as events:
-            yield events
+class Late(LateWatch, KubeApi):
+    """Hears nothing of Workspaces."""
 
 
 async def test_a_controller_whose_watch_is_late_undoes_nothing(world: World) -> None:
