@@ -14,6 +14,7 @@ import trio
 
 from client.kubernetes.controller.clones import owner_of
 from client.kubernetes.controller.decisions import REFUSED, Named, Plan, decide, leftovers, refused, status_of
+from client.kubernetes.controller.reach import Reach
 from client.kubernetes.controller.readiness import MAX_MESSAGE, State
 from client.kubernetes.controller.seen import Seen
 from client.kubernetes.controller.wishes import FINALIZER, Place, Wish, wish_of
@@ -79,8 +80,9 @@ class Controller:
         self._wishes = Informer(
             client, WORKSPACES, lambda: own, on_event=self._wish_changed, on_error=_complain("workspaces")
         )
+        self._allowed = allow_namespaces
         self._others = [
-            self._informer(resource, Where(namespace=place, labels=WORKSPACE_LABEL if resource == PODS else ""))
+            (place, self._informer(resource, place))
             for place in sorted(allow_namespaces) or [""]
             for resource in (DEPLOYMENTS, SERVICES, PODS)
         ]
@@ -88,11 +90,13 @@ class Controller:
     async def run(self) -> None:
         """Works for ever."""
         async with trio.open_nursery() as nursery:
-            informers = [self._wishes, *self._others]
-            for informer in informers:
+            for informer in (self._wishes, *(informer for _, informer in self._others)):
                 nursery.start_soon(informer.run)
-            for informer in informers:
-                await informer.synced.wait()  # a half-known cluster looks as if clones were missing, or left over
+            # A half-known cluster looks as if clones were missing, or left over. One namespace that cannot be read, or
+            # was deleted with the agent's rights there, is no reason to leave the others.
+            await self._wishes.synced.wait()
+            for place, informer in self._others:
+                await (informer.answered if place else informer.synced).wait()
             log.info("workspaces are kept", count=len(self._wishes.objects))
             nursery.start_soon(self._queue.run)
             while True:
@@ -101,12 +105,16 @@ class Controller:
 
     # --- what there is to do ----------------------------------------------------------------------------------------
 
-    def _informer(self, resource: Resource, where: Where) -> Informer:
+    def _informer(self, resource: Resource, place: str) -> Informer:
+        where = Where(namespace=place, labels=WORKSPACE_LABEL if resource == PODS else "")
+
         def heard(old: Object | None, new: Object | None) -> None:
             self._seen.put(resource, old, new)
             self._changed(resource, old, new)
 
-        return Informer(self._client, resource, lambda: where, on_event=heard, on_error=_complain(resource.plural))
+        return Informer(
+            self._client, resource, lambda: where, on_event=heard, on_error=_complain(resource.plural, place)
+        )
 
     def _wish_changed(self, old: Object | None, new: Object | None) -> None:
         self._queue.add(str((new or old or {})["metadata"]["name"]))
@@ -147,7 +155,7 @@ class Controller:
             await self._clear(name)
             return
         wish = wish_of(document)
-        await self._carry_out(wish, decide(wish, self._seen, now=self._now()))
+        await self._carry_out(wish, decide(wish, self._seen, now=self._now(), reach=self._reach()))
 
     async def _clear(self, name: str) -> None:
         """Removes what a Workspace left that is gone without our finalizer."""
@@ -156,19 +164,25 @@ class Controller:
             for error in (await self._each(self._delete, left)).values():
                 raise error
 
+    def _reach(self) -> Reach:
+        unreadable = frozenset(place for place, informer in self._others if not informer.synced.is_set())
+        return Reach(allowed=self._allowed, unreadable=unreadable)
+
     async def _carry_out(self, wish: Wish, plan: Plan) -> None:
         if plan.hold:
             await self._write_finalizers(wish, [*_finalizers(wish), FINALIZER])
+        if (plan.applies or plan.deletes) and not await self._is_current(wish):
+            return  # the watch is late, and tells yet: what was asked for long ago must not undo what is there for now
         # What cannot be done for one fork is no reason to leave the others, and somebody may have to do something.
-        refusals = await self._each(self._apply, plan.applies)
-        if plan.deletes and await self._is_current(wish):
-            refusals |= await self._each(self._delete, plan.deletes)
+        refusals = await self._each(self._apply, plan.applies) | await self._each(self._delete, plan.deletes)
         if refusals:
             told = {place: str(error) for place, error in refusals.items()}
-            await self._write_status(wish, refused(wish, plan, told, now=self._now()))
+            await self._write_status(wish, refused(wish, plan, told, now=self._now(), reach=self._reach()))
             raise next(iter(refusals.values()))
         if plan.release:
             await self._write_finalizers(wish, [name for name in _finalizers(wish) if name != FINALIZER])
+        if wish.deleted and plan.status is not None:
+            log.error("clones are left", workspace=wish.object_name, reason=plan.status["conditions"][-1]["message"])
         await self._write_status(wish, plan.status)
 
     async def _each(
@@ -203,7 +217,7 @@ class Controller:
         return False
 
     async def _is_current(self, wish: Wish) -> bool:
-        """Whether a Workspace still asks for what we know: nothing is deleted for what was long ago."""
+        """Whether a Workspace still asks for what we know."""
         try:
             now = await self._client.get(WORKSPACES, wish.namespace, wish.object_name)
         except NotFoundError:
@@ -249,8 +263,8 @@ def _finalizers(wish: Wish) -> list[str]:
     return list(wish.document["metadata"].get("finalizers") or ())
 
 
-def _complain(what: str) -> Callable[[RelayError], None]:
+def _complain(what: str, namespace: str = "") -> Callable[[RelayError], None]:
     def complain(error: RelayError) -> None:
-        log.warning("watch broke off", resource=what, reason=str(error))
+        log.warning("watch broke off", resource=what, namespace=namespace, reason=str(error))
 
     return complain

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from relay.kubernetes import pauses
 from tests.client.kubernetes.controller.world import OWN, World
 from tests.support.fake_kubernetes import FakeKubernetes
 
@@ -211,15 +212,36 @@ async def test_namespaces_that_are_not_allowed_are_left_alone(tmp_path: Path) ->
         assert not [call for call in fake.calls(user=f"system:serviceaccount:{OWN}:agent") if call.status == 403]
 
 
-async def test_clones_in_the_workspaces_own_namespace_are_owned_by_it(world: World) -> None:
-    world.fake.add_deployment("tool", OWN, image="acme/tool:1")
-    made = world.wish(images=[{"name": "acme/tool", "newTag": "2"}])
-    async with world.controller():
-        await world.until_reason("Ready")
-    (clone,) = world.clones()
-    assert [owner["uid"] for owner in clone["metadata"]["ownerReferences"]] == [made["metadata"]["uid"]]
-    (service,) = world.clones("Service")
-    assert [owner["uid"] for owner in service["metadata"]["ownerReferences"]] == [clone["metadata"]["uid"]]
+async def test_clones_in_the_workspaces_own_namespace_are_owned_by_it(tmp_path: Path) -> None:
+    with FakeKubernetes(tmp_path) as fake:
+        world = World(fake, OWN)
+        world.fake.add_deployment("tool", OWN, image="acme/tool:1")
+        made = world.wish(images=[{"name": "acme/tool", "newTag": "2"}])
+        async with world.controller():
+            await world.until_reason("Ready")
+        (clone,) = world.clones()
+        assert [owner["uid"] for owner in clone["metadata"]["ownerReferences"]] == [made["metadata"]["uid"]]
+        (service,) = world.clones("Service")
+        assert [owner["uid"] for owner in service["metadata"]["ownerReferences"]] == [clone["metadata"]["uid"]]
+
+
+async def test_a_namespace_that_cannot_be_read_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "LIMIT_SECONDS", 0.1)
+    with FakeKubernetes(tmp_path) as fake:
+        world = World(fake, "shop", "pay")
+        fake.add_deployment("web", "shop", image="acme/web:1")
+        fake.add_deployment("bank", "pay", image="acme/bank:1")
+        (binding,) = [item for item in fake.list("RoleBinding", "pay") if "agent" in item["metadata"]["name"]]
+        fake.delete("RoleBinding", binding["metadata"]["name"], "pay")
+        world.wish("pr-1", **TAG)
+        world.wish("pr-2", forks=[{"namespace": "pay", "deployment": "bank"}])
+        async with world.controller():
+            await world.until_reason("Ready")
+            condition = await world.until_reason("NamespaceNotAllowed", "pr-2")
+            assert condition["message"] == "pay/bank: the API server does not let the agent read the namespace pay"
+            del binding["metadata"]["uid"], binding["metadata"]["resourceVersion"]
+            fake.create(binding)
+            await world.until_reason("Ready", "pr-2")
 
 
 async def test_a_clone_that_somebody_deletes_comes_again(world: World) -> None:

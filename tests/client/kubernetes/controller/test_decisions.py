@@ -6,6 +6,7 @@ import pytest
 
 from client.kubernetes.controller.clones import clone_of, service_of
 from client.kubernetes.controller.decisions import MAX_FORKS, Plan, decide
+from client.kubernetes.controller.reach import Reach
 from client.kubernetes.controller.seen import Seen
 from client.kubernetes.controller.wishes import FINALIZER, Wish, wish_of
 from relay.kubernetes import DEPLOYMENTS, SERVICES
@@ -164,3 +165,51 @@ def test_what_is_seen_is_forgotten_whole() -> None:
     assert found.owners() == set()
     assert list(found.owned(DEPLOYMENTS, "signadot/pr-1")) == []
     assert found.deployments == {}
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "kube-node-lease", "signadot"])
+def test_namespaces_of_kubernetes_and_of_the_agent_are_cloned_from_only_by_name(namespace: str) -> None:
+    found = seen(deployment(namespace=namespace))
+    assert reason(decide(wish(), found, now=NOW)) == "ImageNotUsed"
+    named = wish(images=[], forks=[{"namespace": namespace, "deployment": "web"}])
+    plan = decide(named, found, now=NOW)
+    assert (applied(plan), reason(plan)) == ([], "NamespaceNotAllowed")
+    for asked in (wish(), named):
+        plan = decide(asked, found, now=NOW, reach=Reach(allowed=frozenset({namespace})))
+        assert applied(plan) == ["deployments"]
+
+
+OUT_OF_REACH = [
+    Reach(allowed=frozenset({"pay"})),
+    Reach(allowed=frozenset({"pay", "shop"}), unreadable=frozenset({"shop"})),
+]
+
+
+@pytest.mark.parametrize("reach", OUT_OF_REACH, ids=["not allowed", "not readable"])
+def test_a_clone_that_is_out_of_reach_is_said_and_holds_its_workspace(reach: Reach) -> None:
+    status = decide(wish(), complete(wish()), now=NOW).status
+    for _ in range(2):
+        plan = decide(wish(status=status), seen(), now=LATER, reach=reach)
+        assert (applied(plan), deleted(plan), reason(plan)) == ([], [], "NamespaceNotAllowed")
+        assert plan.status is not None
+        status = plan.status | {"observedGeneration": 0}
+        (fork,) = status["forks"]
+        assert (fork["namespace"], fork["deployment"], fork["ready"], "service" in fork) == (
+            "shop",
+            "web",
+            False,
+            False,
+        )
+    plan = decide(wish(status=status, deleted=True), seen(), now=LATER, reach=reach)
+    assert (plan.release, reason(plan)) == (False, "NamespaceNotAllowed")
+    plan = decide(wish(status=status, deleted=True), complete(wish()), now=LATER)
+    assert (deleted(plan), plan.release) == (["deployments", "services"], False)
+    assert decide(wish(status=status, deleted=True), seen(), now=LATER).release
+
+
+@pytest.mark.parametrize("reach", OUT_OF_REACH, ids=["not allowed", "not readable"])
+def test_what_never_was_cloned_holds_nothing(reach: Reach) -> None:
+    forks = [{"namespace": "shop", "deployment": "web"}]
+    plan = decide(wish(forks=forks, images=[]), seen(), now=NOW, reach=reach)
+    assert reason(plan) == "NamespaceNotAllowed"
+    assert decide(wish(forks=forks, status=plan.status, deleted=True), seen(), now=LATER, reach=reach).release
