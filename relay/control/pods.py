@@ -19,7 +19,7 @@ from relay.control.routing import Answers, answers, make_router
 from relay.control.services import Services
 from relay.errors import ClusterOfflineError, ForbiddenError, NotFoundError
 from relay.kubernetes import CAPABILITY_KUBERNETES, CAPABILITY_POD_LOGS, KubernetesClient, UnavailableError
-from relay.routing import parse_target
+from relay.routing import is_fork_target, parse_target
 from relay.store import records, workspaces
 
 PATH = "/orgs/{org}/workspaces/{name}"
@@ -128,7 +128,7 @@ async def list_workspace_pods(*, services: ServicesOf, member: Reader, name: Wor
     return PodList(items=[_answer(pod) for pod in pods])
 
 
-@router.get(PATH + "/logs", responses=answers(404, 502) | STREAM, response_class=LogAnswer)
+@router.get(PATH + "/logs", responses=answers(404, 502) | STREAM, response_class=Response)
 async def read_workspace_logs(
     *, request: Request, services: ServicesOf, member: Reader, name: WorkspaceName, choice: ChoiceOf
 ) -> LogAnswer:
@@ -182,7 +182,11 @@ async def _find(
         Workspace(
             name=workspace.name,
             org=org,
-            hosts=tuple(parse_target(endpoint.target)[0] for endpoint in workspace.spec.endpoints),
+            hosts=tuple(
+                parse_target(endpoint.target)[0]
+                for endpoint in workspace.spec.endpoints
+                if not is_fork_target(endpoint.target)  # the clone's pods have the workspace's label
+            ),
             allowed_namespaces=services.cluster_status(workspace.cluster_id).allowed_namespaces,
         ),
     )

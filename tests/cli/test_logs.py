@@ -25,7 +25,7 @@ async def test_lines_go_to_standard_output_as_they_are_and_notes_to_standard_err
 
 async def test_a_refusal_is_one_line(server: Server) -> None:
     said = await server.failed(1, "logs", "shop")
-    assert "workspace 'shop'" in said
+    assert "no workspace named 'shop'" in said
     assert "Traceback" not in said
 
 

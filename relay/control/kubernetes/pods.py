@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.kubernetes import (
+    ORG_LABEL,
     PODS,
     SERVICES,
+    WORKSPACE_LABEL,
     BadAnswerError,
     GoneError,
     KubernetesClient,
@@ -16,10 +18,6 @@ from relay.kubernetes import (
     Where,
 )
 
-WORKSPACE_LABEL = "signadot.com/workspace"
-"""On the pods of a workspace's clones: its name."""
-ORG_LABEL = "signadot.com/org"
-"""Beside it, the org's name: two orgs may share a cluster and a workspace's name."""
 LIST_TRIES = 3
 """A list in pages may be outrun by changes; three times in a row means a cluster in trouble."""
 
@@ -107,6 +105,7 @@ class Pod:
 async def selections(api: KubernetesClient, workspace: Workspace) -> list[Selection]:
     """Where to look for a workspace's pods: its own, and those behind the Services that its endpoints lead to."""
     allowed = workspace.allowed_namespaces
+    # Two orgs may share a cluster and a workspace's name.
     labels = f"{ORG_LABEL}={workspace.org},{WORKSPACE_LABEL}={workspace.name}"
     found = [
         Selection(origin="workspace", where=Where(namespace=namespace, labels=labels)) for namespace in allowed or [""]
