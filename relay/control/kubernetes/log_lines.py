@@ -19,6 +19,8 @@ class LogLines:
         """`timestamps`: whether the lines keep theirs."""
         self.count = 0
         """Lines of the container's that were given so far."""
+        self.opened_at: float | None = None
+        """When the log was opened for the first time, by the clock of whoever reads it."""
         self._timestamps = timestamps
         self._rest = b""
         self._inside = False  # of a line whose beginning was given already

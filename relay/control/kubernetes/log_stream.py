@@ -4,6 +4,7 @@ Nothing is kept: a piece of a log is read when the one before has left to whoeve
 the stream of the tunnel, that stalls the agent, and that the kubelet.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -146,17 +147,25 @@ async def read_log(stream: LogStream, pod: Pod, container: str, lines: LogLines,
     `is_new`: the container came after the stream began, so that all of its log is wanted. Raises RelayError.
     """
     choice, since_time = stream.choice, lines.since_time
-    first = not since_time and not is_new
+    since_seconds, tail_lines = choice.since_seconds, choice.tail_lines
+    if since_time or is_new:
+        since_seconds = tail_lines = None
+    elif lines.opened_at is not None and not (since_seconds is tail_lines is None):
+        # Followed before, and silent so far: all that came since then is wanted, however many lines it is.
+        since_seconds = (since_seconds or 0) + math.ceil(trio.current_time() - lines.opened_at)
+        tail_lines = None
     options = LogOptions(
         container=container,
         follow=choice.follow,
-        since_seconds=choice.since_seconds if first else None,
+        since_seconds=since_seconds,
         since_time=since_time,
-        tail_lines=choice.tail_lines if first else None,
+        tail_lines=tail_lines,
         timestamps=True,
     )
     lines.resume()
     async with stream.api.pod_log(pod.namespace, pod.name, options) as answer:
+        if lines.opened_at is None:
+            lines.opened_at = trio.current_time()
         async for piece in answer:
             await stream.write(pod, container, lines.feed(piece))
     await stream.write(pod, container, lines.end())

@@ -82,7 +82,12 @@ async def test_server_sent_events_hold_json_and_an_end(api: Api, cluster: Memory
 
 async def test_the_pods_of_services_that_endpoints_lead_to_belong_to_it(api: Api, cluster: MemoryCluster) -> None:
     await put(
-        api, "http://web.shop.svc:8080", "http://gone.shop.svc.cluster.local", "http://example.com", "http://10.0.0.1"
+        api,
+        "fork://deployment/web:80",
+        "http://web.shop.svc:8080",
+        "http://gone.shop.svc.cluster.local",
+        "http://example.com",
+        "http://10.0.0.1",
     )
     cluster.services["web"] = {"spec": {"selector": {"app": "web", "tier": "front"}}}
     cluster.add("base-1", "web", labels={"app": "web", "tier": "front"})
@@ -203,6 +208,47 @@ async def test_pods_that_come_restart_and_go_are_followed(
     cluster.remove("web-1")
     await trio.sleep(60)
     assert [call.path.split("/")[-2] for call in cluster.open_calls("/log")] == ["web-2"]
+    visitor.leave()
+
+
+async def test_a_connection_that_breaks_is_taken_up_where_it_was(
+    api: Api, cluster: MemoryCluster, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    cluster.add("web-1", "web")
+    visitor = await Visitor(api, f"{LOGS}?follow=true").start(nursery)
+    seen: list[bytes] = []
+    for number in range(5):
+        cluster.write("web-1", "web", b"%d a" % number, b"%d b" % number)
+        seen += await visitor.lines(2)
+        cluster.cut("/log")
+        cluster.cut("/pods")
+        cluster.write("web-1", "web", b"%d c" % number)
+        while not seen[-1].endswith(b" c"):
+            if not (line := await visitor.line()).startswith(b"# "):
+                seen.append(line)
+        await trio.sleep(5)
+    assert seen == [b"web-1/web %d %b" % (number, which) for number in range(5) for which in (b"a", b"b", b"c")]
+    visitor.leave()
+
+
+@pytest.mark.parametrize("choice", ["tailLines=0", "tailLines=1", "sinceSeconds=1"])
+async def test_a_connection_that_breaks_before_the_first_line_loses_none(
+    api: Api,
+    cluster: MemoryCluster,
+    *,
+    nursery: trio.Nursery,
+    autojump_clock: trio.testing.MockClock,
+    choice: str,
+) -> None:
+    cluster.add("web-1", "web")
+    if choice != "tailLines=1":
+        cluster.write("web-1", "web", b"old")
+        await trio.sleep(100)
+    visitor = await Visitor(api, f"{LOGS}?follow=true&{choice}").start(nursery)
+    await trio.sleep(100)
+    cluster.cut("/log")
+    cluster.write("web-1", "web", b"one", b"two")
+    assert await visitor.lines(2) == [b"web-1/web one", b"web-1/web two"]
     visitor.leave()
 
 
