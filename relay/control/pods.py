@@ -128,7 +128,7 @@ async def list_workspace_pods(*, services: ServicesOf, member: Reader, name: Wor
     return PodList(items=[_answer(pod) for pod in pods])
 
 
-@router.get(PATH + "/logs", responses=answers(404, 502) | STREAM, response_class=LogAnswer, status_code=200)
+@router.get(PATH + "/logs", responses=answers(404, 502) | STREAM, response_class=Response)
 async def read_workspace_logs(
     *, request: Request, services: ServicesOf, member: Reader, name: WorkspaceName, choice: ChoiceOf
 ) -> LogAnswer:

@@ -176,11 +176,12 @@ class MemoryCluster(KubernetesClient):
         sent = int(call.query["resourceVersion"])
         with trio.move_on_after(int(call.query["timeoutSeconds"])):
             while call.open:
+                changed = self._changed
                 for event in self._events[sent:]:
                     if self._matches(event["object"], call):
                         await stream.send_all(chunk(json.dumps(event).encode() + b"\n"))
                 sent = len(self._events)
-                await self._changed.wait()
+                await changed.wait()
         if call.open:
             await stream.send_all(b"0\r\n\r\n")
 
@@ -198,6 +199,7 @@ class MemoryCluster(KubernetesClient):
         if (tail := call.query.get("tailLines")) is not None:
             first = max(first, len(log.lines) - int(tail))
         while call.open:
+            changed = self._changed
             for time, line in log.lines[first:]:
                 data = chunk(f"{stamp(time)} ".encode() + line + b"\n")
                 await stream.send_all(data)
@@ -206,7 +208,7 @@ class MemoryCluster(KubernetesClient):
             if log.ended or not call.query.get("follow"):
                 await stream.send_all(b"0\r\n\r\n")
                 return
-            await self._changed.wait()
+            await changed.wait()
 
     # -- inside
 

@@ -231,10 +231,14 @@ async def test_a_connection_that_breaks_is_taken_up_where_it_was(
     visitor.leave()
 
 
-@pytest.mark.usefixtures("autojump_clock")
 @pytest.mark.parametrize("choice", ["tailLines=0", "tailLines=1", "sinceSeconds=1"])
 async def test_a_connection_that_breaks_before_the_first_line_loses_none(
-    api: Api, cluster: MemoryCluster, nursery: trio.Nursery, choice: str
+    api: Api,
+    cluster: MemoryCluster,
+    *,
+    nursery: trio.Nursery,
+    autojump_clock: trio.testing.MockClock,
+    choice: str,
 ) -> None:
     cluster.add("web-1", "web")
     if choice != "tailLines=1":
