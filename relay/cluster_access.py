@@ -1,6 +1,7 @@
 """How services reach the Kubernetes of a cluster: over a stream to one of its agents."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import trio
 
@@ -21,15 +22,20 @@ class ClusterAccess:
         """The API of the cluster with this id."""
         return ClusterApi(cluster_id, open_stream=self.open_stream, own_namespace=self.own_namespace)
 
-    async def open_stream(self, cluster_id: str) -> MuxStream:
-        """A stream of kind `kubernetes` to an agent of the cluster.
+    def workspaces_api(self, cluster_id: str) -> ClusterApi:
+        """The same by agents that let Workspace objects through, should others of the cluster not do so (yet)."""
+        open_stream = partial(self.open_stream, capability=CAPABILITY_WORKSPACES)
+        return ClusterApi(cluster_id, open_stream=open_stream, own_namespace=self.own_namespace)
+
+    async def open_stream(self, cluster_id: str, *, capability: str = CAPABILITY_KUBERNETES) -> MuxStream:
+        """A stream of kind `kubernetes` to an agent of the cluster that announced a capability.
 
         Raises:
             ClusterOfflineError: no agent is connected.
             UnavailableError: none of those that are has access to Kubernetes, or takes a stream now.
         """
         await trio.lowlevel.checkpoint()
-        tunnel = self._registry.pick_capable(cluster_id, CAPABILITY_KUBERNETES)
+        tunnel = self._registry.pick_capable(cluster_id, capability)
         if tunnel is None:
             raise self._missing(cluster_id)
         try:

@@ -158,6 +158,9 @@ class Limits(_Section):
     membership_grace_seconds: Annotated[float, Field(ge=0, le=MONTH_SECONDS, allow_inf_nan=False)] = 3600
     api_requests_per_minute: PositiveInt = 600
     delivery_attempts: PositiveInt = 20
+    log_seconds: Seconds = 3600
+    log_streams_per_org: PositiveInt = 16
+    log_containers_per_org: PositiveInt = 64
 
 
 class Settings(_Section):

@@ -13,7 +13,7 @@ from relay.auth import PREVIEW_COOKIE
 from relay.cluster_access import ClusterAccess
 from relay.control import Services, make_api
 from relay.control.github import GithubClient, GithubService, Memberships, Urls
-from relay.control.kubernetes import WorkspaceKeeper
+from relay.control.kubernetes import LogLimits, WorkspaceKeeper
 from relay.errors import StoreUnavailableError
 from relay.github_setup import load_github
 from relay.http1 import HeadLimits
@@ -132,13 +132,20 @@ class Parts:
         )
 
     def _make_api(self) -> AsgiApp:
+        limits = self._settings.limits
         return make_api(
             Services(
                 database=self._database,
                 lookups=self._lookups,
                 cluster_status=self._registry.status,
                 preview_url=self._relay.preview_url,
-                requests_per_minute=self._settings.limits.api_requests_per_minute,
+                cluster_api=self.clusters.api,
+                log_limits=LogLimits(
+                    streams_per_org=limits.log_streams_per_org,
+                    containers_per_org=limits.log_containers_per_org,
+                    stream_seconds=limits.log_seconds,
+                ),
+                requests_per_minute=limits.api_requests_per_minute,
             ),
             webhook=None if self.github is None else self.github.receiver,
         )

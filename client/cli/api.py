@@ -4,7 +4,7 @@ import json
 import ssl
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -108,6 +108,23 @@ class ApiClient:
             cursor = page["nextCursor"]
             if cursor is None or (limit is not None and len(items) >= limit):
                 return {"items": items, "nextCursor": cursor}
+
+    def stream_lines(self, *path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        """The lines of an answer that comes as it is made, however long that takes; raises as `call` does."""
+        timeout = httpx2.Timeout(TIMEOUT_SECONDS, read=None)
+        rest = b""
+        try:
+            with self._client.stream("GET", self._below_org(path), params=query, timeout=timeout) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise ApiError(_sentence(answer), answer_status=answer.status_code)
+                for piece in answer.iter_bytes():
+                    *lines, rest = (rest + piece).split(b"\n")
+                    yield from lines
+        except httpx2.HTTPError as error:
+            raise UnreachableError(self._unreachable(error, TIMEOUT_SECONDS)) from error
+        if rest:
+            yield rest
 
     def whoami(self) -> Any:
         """The credential and the orgs that it belongs to; raises as `call` does."""

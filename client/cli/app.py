@@ -10,6 +10,7 @@ from client.cli.clusters import cluster
 from client.cli.context import group
 from client.cli.forward import port_forward
 from client.cli.keys import apikey, events
+from client.cli.logs import logs
 from client.cli.members import member
 from client.cli.pull_requests import template
 from client.cli.whoami import completion, whoami
@@ -25,6 +26,7 @@ cli.add_typer(member, name="member")
 cli.add_typer(apikey, name="apikey")
 cli.add_typer(events, name="events")
 cli.command("port-forward")(port_forward)
+cli.command()(logs)
 cli.command()(whoami)
 cli.command()(completion)
 

@@ -25,6 +25,16 @@ COLUMNS = {
     "ENDPOINTS": lambda item: [endpoint["name"] for endpoint in item["endpoints"]],
     "UPDATED": lambda item: item["updatedAt"],
 }
+POD_COLUMNS = {
+    "POD": lambda item: item["name"],
+    "NAMESPACE": lambda item: item["namespace"],
+    "ORIGIN": lambda item: item["origin"],
+    "PHASE": lambda item: item["phase"],
+    "CONTAINERS": lambda item: [
+        f"{container['name']} {container['reason'] or container['state']}" for container in item["containers"]
+    ],
+    "RESTARTS": lambda item: sum(container["restarts"] for container in item["containers"]),
+}
 ENDPOINT_COLUMNS = {"ENDPOINT": lambda item: item["name"], "URL": lambda item: item["url"]}
 
 
@@ -65,6 +75,14 @@ def list_workspaces(context: typer.Context, output: OutputOption = Format.TABLE)
     with api_of(context) as api:
         answer = api.list_all("workspaces")
     show(answer, output, COLUMNS, answer["items"])
+
+
+@workspace.command()
+def pods(context: typer.Context, name: Name, output: OutputOption = Format.TABLE) -> None:
+    """List the pods of a workspace."""
+    with api_of(context) as api:
+        answer = api.call("GET", "workspaces", name, "pods")
+    show(answer, output, POD_COLUMNS, answer["items"])
 
 
 @workspace.command()

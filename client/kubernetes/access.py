@@ -14,7 +14,7 @@ from client.serve import ServeStream
 from client.status import Metrics
 from relay.errors import RelayError
 from relay.kubernetes import CAPABILITY_KUBERNETES, CAPABILITY_POD_LOGS, CAPABILITY_WORKSPACES, STREAM_KIND
-from relay.mux import KubernetesCluster
+from relay.mux import MAX_NAMESPACES, KubernetesCluster
 
 FIRST_SECONDS: Final = 2.0
 """How long the first login waits for the API server's version: it answers in milliseconds, or visitors come first."""
@@ -53,7 +53,13 @@ class KubernetesAccess:
     @property
     def cluster(self) -> KubernetesCluster:
         """What HELLO says of the cluster."""
-        return KubernetesCluster(namespace=self._settings.cluster.namespace, version=self._version)
+        allowed = sorted(self._settings.scope.allow_namespaces)
+        return KubernetesCluster(
+            namespace=self._settings.cluster.namespace,
+            version=self._version,
+            # Where the operator allows more than a HELLO may name, the first ones are looked at.
+            allowed_namespaces=tuple(allowed[:MAX_NAMESPACES]),
+        )
 
     def stop(self) -> None:
         """The agent takes no new streams any more: those that would never end are ended."""

@@ -15,6 +15,7 @@ from relay.control import (
     events,
     members,
     orgs,
+    pods,
     pull_requests,
     repository_templates,
     tokens,
@@ -23,12 +24,13 @@ from relay.control import (
 from relay.control.errors import AddHeaders, AnswerUnexpected, add_error_handlers
 from relay.control.github.receiver import PATH as WEBHOOK_PATH
 from relay.control.github.receiver import WebhookReceiver
+from relay.control.kubernetes import LogBudget
 from relay.control.openapi import DESCRIPTION, DocumentedApi
 from relay.control.rates import Rates
 from relay.control.services import Services
 
 VERSIONS = {
-    "/api/v2": (orgs, clusters, tokens, workspaces, repository_templates, members, api_keys, events),
+    "/api/v2": (orgs, clusters, tokens, workspaces, pods, repository_templates, members, api_keys, events),
     "/api/v1": (pull_requests,),
 }
 """The resources below each prefix."""
@@ -53,6 +55,7 @@ def make_api(services: Services, *, webhook: WebhookReceiver | None = None) -> F
         generate_unique_id_function=_operation_id,
     )
     app.state.services = services
+    app.state.log_budget = LogBudget(services.log_limits)
     app.state.rates = Rates(requests_per_minute=services.requests_per_minute, clock=services.clock)
     add_error_handlers(app)
     app.add_middleware(AnswerUnexpected)

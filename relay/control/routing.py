@@ -18,6 +18,7 @@ _MEANINGS = {
     415: "The body is not sent as `application/json`.",
     422: "A value in the request breaks a rule; `problems` has each one with its path.",
     429: "Too many requests of this credential, or too many failed ones from this address.",
+    502: "The cluster's API server, or its agent, gave an answer that is none.",
     503: "The store does not answer at the moment.",
 }
 _ALWAYS = {400, 401, 403, 413, 415, 422, 429, 503}

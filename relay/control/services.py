@@ -1,12 +1,14 @@
 """What the API is given: the store, and the little it needs of other services."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import trio
 
 from relay.auth import Principal
+from relay.control.kubernetes import LogLimits
+from relay.kubernetes import KubernetesClient
 from relay.store import Database
 
 
@@ -50,6 +52,10 @@ class ClusterStatus(Protocol):
     def kubernetes_versions(self) -> tuple[str, ...]:
         """The versions of Kubernetes that they report."""
 
+    @property
+    def allowed_namespaces(self) -> tuple[str, ...]:
+        """Those that they let be read; empty: all."""
+
 
 class PreviewUrl(Protocol):
     """Prints where a preview is visited."""
@@ -67,6 +73,9 @@ class Services:
     cluster_status: Callable[[str], ClusterStatus]
     """By cluster id."""
     preview_url: PreviewUrl
+    cluster_api: Callable[[str], KubernetesClient]
+    """The Kubernetes of a cluster, by its id, whether or not it can be reached now."""
+    log_limits: LogLimits = field(default_factory=LogLimits)
     requests_per_minute: int = 600
     """Of one credential."""
     clock: Callable[[], float] = trio.current_time

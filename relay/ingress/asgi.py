@@ -11,12 +11,14 @@ from relay.ingress.connection import READ_BYTES, VisitorConnection
 from relay.ingress.deadlines import Phase
 from relay.ingress.errors import OverloadedError, TooLargeError
 from relay.ingress.settings import AsgiApp, Message
+from relay.ingress.streamed import OWN_HEADERS, BrokenAnswerError, StreamedAnswer
 
 
 async def serve_asgi(connection: VisitorConnection, head: RequestHead, kind: str, application: AsgiApp) -> bool:
     """Answers a request by an application. True when the connection may carry another.
 
-    The request's body is read before the application runs: API bodies are small, and a slow sender holds nothing.
+    The request's body is read before the application runs: API bodies are small, and a slow sender holds nothing. An
+    answer that the application gives in one part has a length; one in several parts leaves as they come.
     Raises TooLargeError, OverloadedError and BadRequestError.
     """
     started = trio.current_time()
@@ -24,11 +26,19 @@ async def serve_asgi(connection: VisitorConnection, head: RequestHead, kind: str
     body = bytearray()
     try:
         await _read_body(connection, head, body)
-        call = _Call(head, bytes(body))
+        call = _Call(connection, head, bytes(body))
         connection.enter(Phase.RESPONSE_HEAD, connection.limits.response_head_seconds)
-        await application(_scope(connection, head), call.receive, call.send)
+        try:
+            await application(_scope(connection, head), call.receive, call.send)
+        finally:
+            if call.streamed is not None:
+                code = "" if call.streamed.done else "cut_off"
+                sent_bytes = call.streamed.sent_bytes
+                connection.record(kind, head, status=call.status, started=started, code=code, sent_bytes=sent_bytes)
     finally:
         shared.body_bytes -= len(body)
+    if call.streamed is not None:
+        return await _end_streamed(connection, call.streamed)
     connection.enter(Phase.WRITE, connection.limits.write_stalled_seconds)
     keep_alive = head.keep_alive and not shared.draining
     await connection.send(call.answer(connection.request_id, keep_alive=keep_alive))
@@ -36,6 +46,13 @@ async def serve_asgi(connection: VisitorConnection, head: RequestHead, kind: str
         kind, head, status=call.status, started=started, received_bytes=len(body), sent_bytes=len(call.body)
     )
     return keep_alive
+
+
+async def _end_streamed(connection: VisitorConnection, answer: StreamedAnswer) -> bool:
+    await connection.reading_again()
+    if not answer.done:
+        raise BrokenAnswerError("the application ended without ending its answer")
+    return answer.keep_alive
 
 
 async def _read_body(connection: VisitorConnection, head: RequestHead, body: bytearray) -> None:
@@ -89,14 +106,16 @@ def _scope(connection: VisitorConnection, head: RequestHead) -> dict[str, Any]:
 
 
 class _Call:
-    """One call of an application: gives it the body, keeps its answer."""
+    """One call of an application: gives it the body, takes its answer."""
 
-    def __init__(self, head: RequestHead, body: bytes) -> None:
+    def __init__(self, connection: VisitorConnection, head: RequestHead, body: bytes) -> None:
         self.status = 500
         self.body = b""
+        self.streamed: StreamedAnswer | None = None
+        """Once the application gives its answer in several parts."""
+        self._connection = connection
         self._head = head
         self._headers: Iterable[tuple[bytes, bytes]] = ()
-        self._parts: list[bytes] = []
         self._request: Message | None = {"type": "http.request", "body": body, "more_body": False}
 
     async def receive(self) -> Message:
@@ -110,19 +129,23 @@ class _Call:
     async def send(self, message: Message) -> None:
         await trio.lowlevel.checkpoint()
         if message["type"] == "http.response.start":
+            if self.streamed is not None:
+                raise BrokenAnswerError("the application began its answer twice")
             self.status = message["status"]
             self._headers = message.get("headers", ())
-        else:
-            self._parts.append(message.get("body", b""))
+            return
+        data, more = message.get("body", b""), message.get("more_body", False)
+        if self.streamed is None and not more:
+            self.body = data
+            return
+        if self.streamed is None:
+            self.streamed = StreamedAnswer(self._connection, self._head)
+            await self.streamed.begin(self.status, self._headers)
+        await self.streamed.send(data, more=more)
 
     def answer(self, request_id: str, *, keep_alive: bool) -> bytes:
         """The whole answer; the application's own framing headers are replaced by ours."""
-        self.body = b"".join(self._parts)
-        headers = [
-            (name.lower(), value)
-            for name, value in self._headers
-            if name.lower() not in {b"content-length", b"connection", b"x-request-id"}
-        ]
+        headers = [(name.lower(), value) for name, value in self._headers if name.lower() not in OWN_HEADERS]
         headers += [(b"content-length", str(len(self.body)).encode()), (b"x-request-id", request_id.encode())]
         if not keep_alive:
             headers.append((b"connection", b"close"))

@@ -128,8 +128,8 @@ class VisitorConnection:
                 await self._answer_expired()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the visitor is gone; there is nobody to tell
-        except trio.Cancelled:
-            self.broke_off = self.answering  # the process ends in the middle of it
+        except BaseException:
+            self.broke_off = self.answering  # the process ends in the middle of it, or something failed
             raise
         finally:
             self.shared.watchdog.discard(self)

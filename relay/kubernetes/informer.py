@@ -8,7 +8,7 @@ import trio
 
 from relay.errors import RelayError
 from relay.kubernetes.client import KubernetesClient, Where
-from relay.kubernetes.errors import GoneError, UnavailableError
+from relay.kubernetes.errors import ForbiddenError, GoneError, UnavailableError
 from relay.kubernetes.pauses import pause_seconds
 from relay.kubernetes.requests import Resource
 from relay.kubernetes.watching import Event
@@ -66,6 +66,8 @@ class Informer:
         self.resource = resource
         self.synced = trio.Event()
         """Set once the first list is here."""
+        self.answered = trio.Event()
+        """Set once it is here, or was refused (403)."""
         self._client = client
         self._where = where
         self._on_event = on_event
@@ -92,6 +94,8 @@ class Informer:
             except RelayError as error:
                 if trio.current_time() - began >= STEADY_SECONDS:
                     self._failures = 0
+                if isinstance(error, ForbiddenError):
+                    self.answered.set()
                 gone = isinstance(error, GoneError)
                 if gone:
                     self._version = ""
@@ -108,6 +112,7 @@ class Informer:
             self._replace_all(listed.items)
             self._version = listed.resource_version
             self.synced.set()
+            self.answered.set()
         began = trio.current_time()
         # A connection that died without a sign says nothing for ever; a live API server ends a watch in time.
         with trio.move_on_after(WATCH_SECONDS + GRACE_SECONDS) as patience:

@@ -7,6 +7,9 @@ FIRST_SECONDS = 0.25
 LIMIT_SECONDS = 30.0
 """Upper end of all later ones: what was mended counts within half a minute."""
 
+MAX_ASKED_SECONDS = 300.0
+"""Of what the API server asks for: a slip of a proxy before it must not silence anything for days."""
+
 
 def pause_seconds(failures: int, random_number: float, error: Exception | None = None) -> float:
     """The pause after so many failures in a row (1 or more), drawn from nothing to a ceiling that doubles.
@@ -14,4 +17,5 @@ def pause_seconds(failures: int, random_number: float, error: Exception | None =
     Where the API server said how long, it is that and the draw on top, so that not all come back at once.
     """
     drawn = random_number * min(LIMIT_SECONDS, FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
-    return drawn + error.retry_after_seconds if isinstance(error, TooManyRequestsError) else drawn
+    asked = error.retry_after_seconds if isinstance(error, TooManyRequestsError) else 0.0
+    return min(asked, MAX_ASKED_SECONDS) + drawn

@@ -6,11 +6,19 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from relay.errors import RelayError
+from relay.kubernetes.errors import TooManyRequestsError
 from relay.kubernetes.pauses import pause_seconds
+
+NEWS_SECONDS = 5.0
+"""After a failure a name is not looked at sooner, whatever is heard: what was mended shall count soon, and what stays
+broken shall not cost an attempt for each change in the cluster."""
 
 
 class WorkQueue:
     """Only levels count: a name that is added ten times before its turn is worked on once.
+
+    A name that failed rests for its pause. What is heard of it meanwhile shortens the pause to `NEWS_SECONDS`, but not
+    one that the API server asked for.
 
     Args:
         work: looks at a name; what it raises as RelayError makes the name come again.
@@ -30,12 +38,15 @@ class WorkQueue:
         self._on_failure = on_failure
         self._waiting: dict[str, None] = {}
         self._busy: set[str] = set()
+        self._resting: dict[str, trio.Event] = {}
         self._failures: dict[str, int] = {}
         self._changed = trio.Event()
 
     def add(self, name: str) -> None:
-        """The name is to be looked at, once more if that is going on just now."""
+        """The name is to be looked at, once more if that is going on just now, and later if it rests."""
         self._waiting[name] = None
+        if name in self._resting:
+            self._resting[name].set()
         self._changed.set()
 
     async def run(self) -> None:
@@ -43,7 +54,7 @@ class WorkQueue:
         async with trio.open_nursery() as nursery:
             while True:
                 self._changed = trio.Event()
-                for name in [name for name in self._waiting if name not in self._busy]:
+                for name in [name for name in self._waiting if name not in self._busy and name not in self._resting]:
                     if len(self._busy) >= self._at_a_time:
                         break
                     del self._waiting[name]
@@ -59,13 +70,20 @@ class WorkQueue:
             self._on_failure(name, error)
             # A fault of ours is no reason to hammer the API server either.
             known = isinstance(error, RelayError)
-            nursery.start_soon(self._add_later, name, pause_seconds(failures if known else 16, random.random(), error))
+            pause = pause_seconds(failures if known else 16, random.random(), error)
+            self._resting[name] = trio.Event()
+            if name in self._waiting:  # heard while it was worked on
+                self._resting[name].set()
+            nursery.start_soon(self._rest, name, pause, isinstance(error, TooManyRequestsError))
         else:
             self._failures.pop(name, None)
         finally:
             self._busy.discard(name)
             self._changed.set()
 
-    async def _add_later(self, name: str, seconds: float) -> None:
-        await trio.sleep(seconds)
+    async def _rest(self, name: str, seconds: float, asked: bool) -> None:  # noqa: FBT001
+        with trio.move_on_after(seconds):
+            await trio.sleep(seconds if asked else NEWS_SECONDS)
+            await self._resting[name].wait()
+        del self._resting[name]
         self.add(name)

@@ -15,12 +15,13 @@ from relay.mux.events import (
     StreamReset,
     WelcomeReceived,
 )
-from relay.mux.handshake import Hello, KubernetesCluster, PeerLimits, RelayProcess, Welcome
+from relay.mux.handshake import MAX_NAMESPACES, Hello, KubernetesCluster, PeerLimits, RelayProcess, Welcome
 from relay.mux.limits import Limits
 from relay.mux.session import Session, Statistics
 from relay.mux.state import Role
 
 __all__ = [
+    "MAX_NAMESPACES",
     "PROTOCOL_VERSION",
     "CloseCode",
     "DataReceived",

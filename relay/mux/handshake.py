@@ -23,6 +23,8 @@ MAX_TEXT_CHARACTERS: Final = 256
 MAX_TOKEN_CHARACTERS: Final = 1024
 MAX_CAPABILITIES: Final = 64
 MAX_PROCESSES: Final = 256
+MAX_NAMESPACES: Final = 64
+"""Namespaces that an operator lists by hand are few."""
 MAX_COUNT: Final = 2**31 - 1
 KEEPALIVE_SECONDS: Final = (1.0, 300.0)
 """Bounds for what a relay may ask: not a busy loop, not silence that a NAT forgets."""
@@ -32,7 +34,7 @@ KEEPALIVE_SECONDS: Final = (1.0, 300.0)
 class PeerLimits:
     """What one end tells the other to keep to."""
 
-    max_payload_bytes: int = 64 * KIB
+    max_payload_bytes: int = 256 * KIB
     """Longest DATA payload the teller accepts."""
     initial_window_bytes: int = 256 * KIB
     """What the agent takes on a new stream before it sends CREDIT."""
@@ -63,6 +65,8 @@ class KubernetesCluster:
     """The agent's own namespace."""
     version: str = ""
     """As `GET /version` has it (`v1.33.1`); empty while the agent does not know."""
+    allowed_namespaces: tuple[str, ...] = ()
+    """Those that may be read; empty: all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +136,9 @@ def encode_hello(hello: Hello) -> bytes:
     )
 
 
-def _kubernetes_document(cluster: KubernetesCluster) -> Mapping[str, str]:
-    document = {"namespace": cluster.namespace}
-    return document | {"version": cluster.version} if cluster.version else document
+def _kubernetes_document(cluster: KubernetesCluster) -> Mapping[str, Any]:
+    optional = {"version": cluster.version, "allowed_namespaces": list(cluster.allowed_namespaces)}
+    return {"namespace": cluster.namespace} | {key: value for key, value in optional.items() if value}
 
 
 def decode_hello(payload: bytes) -> Hello:
@@ -202,8 +206,11 @@ def _check_version(fields: "_Fields") -> None:
 
 def _kubernetes(fields: "_Fields") -> KubernetesCluster:
     entry = fields.object("kubernetes")
+    allowed = entry.items("allowed_namespaces", MAX_NAMESPACES, _text) if entry.has("allowed_namespaces") else ()
     return KubernetesCluster(
-        namespace=entry.text("namespace"), version=entry.text("version") if entry.has("version") else ""
+        namespace=entry.text("namespace"),
+        version=entry.text("version") if entry.has("version") else "",
+        allowed_namespaces=tuple(allowed),
     )
 
 

@@ -36,8 +36,8 @@ MAX_STREAM_ID: Final = 2**32 - 1
 class Limits:
     """What one end allows, and how patient it is."""
 
-    max_payload_bytes: int = 64 * KIB
-    """Largest DATA we accept: bulk pays one header per 64 KiB, four TLS records."""
+    max_payload_bytes: int = 256 * KIB
+    """Largest DATA we accept: as much as one write or read of bulk has, which so costs the handling of one frame."""
     initial_window_bytes: int = 256 * KIB
     """Receive window of a new stream: any ordinary answer fits without waiting for credit."""
     max_window_bytes: int = 32 * MIB

@@ -35,6 +35,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
         "_budget",
         "_connection",
         "_drained",
+        "_is_tcp",
         "_read",
         "_receiving",
         "_send_broken",
@@ -55,6 +56,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
         self._connection = connection
         self._read = cast("Callable[[int, Buffer], int]", connection.read)  # with a buffer it gives an int
         self._write = connection.write
+        self._is_tcp = connection.family != socket.AF_UNIX
         self._view = memoryview(shared_buffer())
         self._budget = BUDGET_BYTES
         self._drained = False  # OpenSSL said WANT_READ last: asking again before the socket is readable is for nothing
@@ -116,21 +118,25 @@ class TlsStream(trio.abc.HalfCloseableStream):
         """Reads records while they come in full length; -1 if there is nothing yet."""
         size = self._try_read(len(buffer), buffer)
         if size == RECORD_BYTES and len(buffer) >= 2 * RECORD_BYTES:
-            view = memoryview(buffer)
-            while len(buffer) - size >= RECORD_BYTES:
-                got = self._read_now(view[size:])
-                size += got
-                if got < RECORD_BYTES:
-                    break
+            size += self._read_on(memoryview(buffer)[size:])
         self._budget -= max(size, STEP_BYTES)
         return size
 
-    def _read_now(self, buffer: Buffer) -> int:
-        """More of what is there, 0 if nothing is; the end and faults are left to the next receive."""
+    def _read_on(self, view: memoryview) -> int:
+        """The records behind a full one, as far as they are there; the end and faults are left to the next receive."""
+        read, size, room = self._read, 0, len(view)
         try:
-            return max(0, self._try_read(len(buffer), buffer))
-        except trio.BrokenResourceError:
-            return 0  # OpenSSL reports a broken connection again
+            while room - size >= RECORD_BYTES:
+                got = read(RECORD_BYTES, view[size:])
+                size += got
+                if got < RECORD_BYTES:
+                    self._drained = got > 0  # as in `_try_read`
+                    break
+        except ssl.SSLWantReadError:
+            self._drained = True
+        except (OSError, ValueError):
+            pass  # OpenSSL reports it again
+        return size
 
     def _try_read(self, size: int, buffer: Buffer) -> int:
         if self._unwrapped:
@@ -193,7 +199,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
         if self._send_finished:
             raise trio.ClosedResourceError("this end has finished sending")
         try:
-            sent = self._write(data)
+            sent = self._write(data) if len(data) <= RECORD_BYTES else self._write_together(data)
         except ssl.SSLWantWriteError:
             self._unsent = True
             return 0
@@ -202,6 +208,17 @@ class TlsStream(trio.abc.HalfCloseableStream):
         self._unsent = False
         self._budget -= max(sent, STEP_BYTES)
         return sent
+
+    def _write_together(self, data: bytes | bytearray | memoryview) -> int:
+        """Writes several records, which OpenSSL gives to the kernel one by one, so that they leave in long segments."""
+        if not self._is_tcp:
+            return self._write(data)
+        cork = self._connection.setsockopt
+        cork(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        try:
+            return self._write(data)
+        finally:
+            cork(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Waits until the socket takes bytes."""

@@ -33,6 +33,8 @@ class ClusterStatus:
     """As the agents say, sorted, each once; several for a moment while a cluster is upgraded."""
     kubernetes_namespace: str = ""
     """The agents' own namespace; empty where none has access to Kubernetes."""
+    allowed_namespaces: tuple[str, ...] = ()
+    """Those that the agents let be read; empty: all."""
 
 
 class _Cluster:
@@ -152,6 +154,7 @@ class Registry:
             kubernetes_versions=tuple(sorted({known.version for known in kubernetes if known.version})),
             # The newest login counts, should an agent have moved.
             kubernetes_namespace=kubernetes[-1].namespace if kubernetes else "",
+            allowed_namespaces=kubernetes[-1].allowed_namespaces if kubernetes else (),
         )
 
     def is_revoked(self, token_id: str) -> bool:

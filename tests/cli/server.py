@@ -18,7 +18,7 @@ from relay.control import Services, make_api
 from relay.http1 import RequestHead, read_request_head
 from relay.http1.limits import HeadLimits
 from relay.store import Database, Lookups
-from tests.control.api import FakeStatus, preview_url
+from tests.control.api import FakeStatus, no_cluster, preview_url
 
 REFUSAL = b"HTTP/1.1 429 X\r\nconnection: close\r\nretry-after: 0\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -156,6 +156,7 @@ async def running(database: Database, key: str, folder: Path) -> AsyncIterator[S
             capabilities=("kubernetes", "pod-logs") if server.online else (),
         ),
         preview_url=preview_url,
+        cluster_api=no_cluster,
     )
     server.app = make_api(services)
     authority = trustme.CA()

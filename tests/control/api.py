@@ -9,6 +9,8 @@ import httpx2
 
 from relay.auth import Role
 from relay.control import Services, make_api
+from relay.control.kubernetes import LogLimits
+from relay.kubernetes import KubernetesClient
 from relay.store import Change, Database, Lookups, clusters, members, users
 from relay.store.records import UserProvider
 
@@ -34,6 +36,7 @@ class FakeStatus:
     agent_versions: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     kubernetes_versions: tuple[str, ...] = ()
+    allowed_namespaces: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +60,10 @@ class Api:
     """Ids of the cluster tokens whose end the store told its subscribers of; they disconnect the agents."""
     lookups: Lookups
     clock: Clock = field(default_factory=Clock)
+    app: Any
+    """The ASGI application."""
+    kubernetes: dict[str, KubernetesClient] = field(default_factory=dict)
+    """By cluster id."""
 
     async def call(
         self, method: str, path: str, body: Any = None, *, key: str | None = None, **headers: str
@@ -86,6 +93,10 @@ async def add_member(api: Api, login: str, *, role: Role = Role.MEMBER, source: 
     await api.database.write(members.put, org_id, user.id, source=source, role=role)
 
 
+def no_cluster(cluster_id: str) -> KubernetesClient:
+    raise AssertionError(f"nothing asks the cluster {cluster_id}")
+
+
 def preview_url(endpoint: str, workspace: str, org: str | None) -> str:
     label = f"{endpoint}--{workspace}" if org is None else f"{endpoint}--{workspace}--{org}"
     return f"https://{label}.preview.localhost:8443/"
@@ -94,6 +105,7 @@ def preview_url(endpoint: str, workspace: str, org: str | None) -> str:
 @asynccontextmanager
 async def make(database: Database, key: str, other: str) -> AsyncIterator[Api]:
     statuses: dict[str, FakeStatus] = {}
+    kubernetes: dict[str, KubernetesClient] = {}
     revoked: list[str] = []
     clock = Clock()
     lookups = Lookups(database)
@@ -108,10 +120,13 @@ async def make(database: Database, key: str, other: str) -> AsyncIterator[Api]:
         lookups=lookups,
         cluster_status=lambda cluster_id: statuses.get(cluster_id, FakeStatus()),
         preview_url=preview_url,
+        cluster_api=lambda cluster_id: kubernetes[cluster_id],
+        log_limits=LogLimits(streams_per_org=3, containers_per_org=8, stream_seconds=3600),
         clock=clock,
         requests_per_minute=REQUESTS_PER_MINUTE,
     )
-    transport = httpx2.ASGITransport(make_api(services))
+    app = make_api(services)
+    transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="https://api.localhost/api/v2") as client:
         yield Api(
             client=client,
@@ -122,4 +137,6 @@ async def make(database: Database, key: str, other: str) -> AsyncIterator[Api]:
             statuses=statuses,
             revoked=revoked,
             clock=clock,
+            app=app,
+            kubernetes=kubernetes,
         )

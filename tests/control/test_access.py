@@ -21,6 +21,8 @@ OPERATIONS = [
     ("PUT", f"{ORG}/workspaces/w1"),
     ("GET", f"{ORG}/workspaces/w1"),
     ("DELETE", f"{ORG}/workspaces/w1"),
+    ("GET", f"{ORG}/workspaces/w1/pods"),
+    ("GET", f"{ORG}/workspaces/w1/logs"),
     ("GET", f"{ORG}/api-keys"),
     ("POST", f"{ORG}/api-keys"),
     ("GET", f"{ORG}/api-keys/x"),

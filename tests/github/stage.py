@@ -14,7 +14,7 @@ from relay.auth import sign_webhook
 from relay.control import Services, make_api
 from relay.control.github import GithubApp, GithubClient, GithubService, Memberships, Urls, load_app
 from relay.store import Database, Lookups, Org, clusters, installations, orgs, templates, workspaces
-from tests.control.api import FakeStatus, preview_url
+from tests.control.api import FakeStatus, no_cluster, preview_url
 from tests.store.support import Clock
 from tests.support.fake_github import Event, FakeGitHub
 
@@ -65,6 +65,7 @@ def services_of(database: Database) -> Services:
         lookups=Lookups(database),
         cluster_status=lambda _: FakeStatus(),
         preview_url=preview_url,
+        cluster_api=no_cluster,
     )
 
 

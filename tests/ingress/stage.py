@@ -1,6 +1,7 @@
 """Ingress between a visitor in memory and an agent in memory: real connection, real mux, scripted target."""
 
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import trio.testing
 
 from relay.auth import Membership, PreviewCookies, Principal, PrincipalKind, Role
 from relay.errors import StoreUnavailableError, UnauthenticatedError
-from relay.ingress import Admission, CookieKeys, Hosts, Ingress, IngressLimits, PreviewLogins, Shared
+from relay.ingress import Admission, AsgiApp, CookieKeys, Hosts, Ingress, IngressLimits, PreviewLogins, Shared
 from relay.routing import Route, RouteTable
 from relay.store import Cluster, HandOver, Login, Org, User
 from relay.telemetry import Telemetry
@@ -43,6 +44,8 @@ class VisitorStream(trio.abc.HalfCloseableStream):
         self._stream = stream
         self.server_name = server_name
         self.peer_address = ("192.0.2.7", 50000)
+        self.was_cut = False
+        """Closed without the close_notify that says that nothing is missing."""
         self._taken = bytearray()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -66,6 +69,7 @@ class VisitorStream(trio.abc.HalfCloseableStream):
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
+        self.was_cut = trio.current_effective_deadline() == -math.inf  # by trio.aclose_forcefully
         await self._stream.aclose()
 
 
@@ -202,8 +206,9 @@ class Tunnels:
 class Visitor:
     """The visitor's end: sends bytes, reads whole answers."""
 
-    def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
+    def __init__(self, stream: trio.StapledStream[Any, Any], relay_end: VisitorStream) -> None:
         self.stream = stream
+        self.relay_end = relay_end
         self.received = bytearray()
 
     async def send(self, data: bytes) -> None:
@@ -292,16 +297,24 @@ class Stage:
     streams: list[MuxStream] = field(default_factory=list)
     """Agent's ends of the streams that were opened, in order."""
     dial: Callable[[MuxStream], None] = MuxStream.accept
+    failures: tuple[type[Exception], ...] = ()
+    """What may come out of a connection, which the listener would log."""
 
     def route(self, route: Route = ROUTE) -> None:
         self.directory.routes_by_name[route.org_id, route.workspace] = RouteTable([route])
         self.directory.generation += 1
 
-    async def visitor(self, server_name: str | None = HOST) -> Visitor:
-        ours, theirs = trio.testing.memory_stream_pair()
-        # The attributes that ingress reads are there; a real TlsStream is for the tests with real TLS.
-        self.nursery.start_soon(self.ingress.serve, cast("TlsStream", VisitorStream(theirs, server_name)))
-        return Visitor(ours)
+    async def visitor(self, server_name: str | None = HOST, *, lockstep: bool = False) -> Visitor:
+        """A new connection; `lockstep`: nothing is under way, what is sent waits until it is received."""
+        pair = trio.testing.lockstep_stream_pair() if lockstep else trio.testing.memory_stream_pair()
+        theirs = VisitorStream(pair[1], server_name)
+        self.nursery.start_soon(self._serve, theirs)
+        return Visitor(pair[0], theirs)
+
+    async def _serve(self, stream: VisitorStream) -> None:
+        with suppress(*self.failures):
+            # The attributes that ingress reads are there; a real TlsStream is for the tests with real TLS.
+            await self.ingress.serve(cast("TlsStream", stream))
 
     def on_stream(self, stream: MuxStream) -> None:
         self.streams.append(stream)
@@ -314,8 +327,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(target: Target, *, limits: IngressLimits | None = None) -> AsyncIterator[Stage]:
-    """Ingress with one workspace whose endpoint leads to `target`."""
+async def stage(
+    target: Target, *, limits: IngressLimits | None = None, api: AsgiApp | None = None
+) -> AsyncIterator[Stage]:
+    """Ingress with one workspace whose endpoint leads to `target`, and an application on the API host."""
     async with tunnel_pair() as pair, trio.open_nursery() as nursery:
         log = StringIO()
         directory, logins, tunnels = Directory(), Logins(), Tunnels(pair.relay)
@@ -333,7 +348,7 @@ async def stage(target: Target, *, limits: IngressLimits | None = None) -> Async
             tunnels=tunnels,
             telemetry=Telemetry(output=log),
         )
-        ingress = Ingress(shared, api=_hello, app=_hello, accept_tunnel=_no_tunnels)
+        ingress = Ingress(shared, api=api or _hello, app=_hello, accept_tunnel=_no_tunnels)
         made = Stage(ingress, shared, directory, logins, tunnels, nursery, log, target)
         made.route()
         pair.listener = made.on_stream

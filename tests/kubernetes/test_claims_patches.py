@@ -183,6 +183,16 @@ def test_an_apply_merges_containers_by_name(api: Api, web: str) -> None:
     assert [item["name"] for item in containers(left)] == ["main"]
 
 
+def test_a_variable_that_is_there_twice_can_be_created_but_not_applied(api: Api) -> None:
+    twice = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    api.create(f"{api.apps}/deployments", deployment("web", env=twice))
+    value = deployment("other", env=twice) | {"apiVersion": "apps/v1", "kind": "Deployment"}
+    path = f"{api.apps}/deployments/other"
+    answer = api.ask("PATCH", path, value, content=APPLY, field_manager="one")
+    assert answer.status == 500
+    assert "duplicate entries for key" in answer.json()["message"]
+
+
 def test_an_apply_needs_a_manager(api: Api) -> None:
     answer = api.ask("PATCH", f"{api.core}/configmaps/a", applied("a"), content=APPLY)
     assert answer.status in {400, 422}

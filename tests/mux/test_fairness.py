@@ -13,8 +13,8 @@ def test_control_frames_overtake_data() -> None:
 
 def test_one_stream_alone_sends_long_frames() -> None:
     link, stream_id = opened_link()
-    link.agent.send_data(stream_id, bytes(128 * KIB - 16))
-    assert [len(payload) for _, _, payload in frames(link.agent.bytes_to_send())] == [64 * KIB - 8, 64 * KIB - 8]
+    link.agent.send_data(stream_id, bytes(128 * KIB))
+    assert [len(payload) for _, _, payload in frames(link.agent.bytes_to_send())] == [128 * KIB]
 
 
 def test_a_frame_that_is_not_the_last_of_its_stream_ends_with_a_tls_record() -> None:

@@ -91,6 +91,8 @@ def test_keys_of_later_versions_are_ignored() -> None:
         {"kubernetes": {}},
         {"kubernetes": {"namespace": "a\nb"}},
         {"kubernetes": {"namespace": "a", "version": 1}},
+        {"kubernetes": {"namespace": "a", "allowed_namespaces": "shop"}},
+        {"kubernetes": {"namespace": "a", "allowed_namespaces": ["shop"] * 65}},
         {"limits": []},
         {"limits": GOOD_HELLO["limits"] | {"max_payload_bytes": 16383}},
         {"limits": GOOD_HELLO["limits"] | {"max_payload_bytes": 2**20 + 1}},
@@ -105,9 +107,10 @@ def test_a_hello_with_a_wrong_value_is_refused(change: dict[str, Any]) -> None:
     assert refusal(json.dumps(GOOD_HELLO | change).encode()).wire_code == CloseCode.PROTOCOL_ERROR
 
 
+@pytest.mark.parametrize("allowed", [(), ("pay", "shop")])
 @pytest.mark.parametrize("version", ["v1.33.1", ""])
-def test_the_relay_learns_what_the_agent_says_of_its_cluster(version: str) -> None:
-    cluster = KubernetesCluster(namespace="signadot", version=version)
+def test_the_relay_learns_what_the_agent_says_of_its_cluster(version: str, allowed: tuple[str, ...]) -> None:
+    cluster = KubernetesCluster(namespace="signadot", version=version, allowed_namespaces=allowed)
     agent = Session(Role.AGENT, now=0.0, hello=replace(HELLO, capabilities=("kubernetes",), kubernetes=cluster))
     relay = Session(Role.RELAY, now=0.0)
     relay.receive_bytes(agent.bytes_to_send(), 0.0)

@@ -15,6 +15,7 @@ from relay.mux import (
     GoawayReceived,
     HelloReceived,
     KubernetesCluster,
+    Limits,
     Role,
     Session,
     SessionEnded,
@@ -30,15 +31,17 @@ ROOT = Path(__file__).parent.parent.parent
 FILES = sorted((ROOT / "tests/vectors/mux").glob("*.json"))
 VECTORS = [vector for file in FILES for vector in json.loads(file.read_text())]
 RESET, CREDIT, PING, GOAWAY = 7, 8, 9, 11
+LIMITS = Limits(initial_window_bytes=262_144, max_payload_bytes=65_536)
+"""What the vectors assume (README.md)."""
 
 
 def given(vector: dict[str, Any]) -> Session:
     role = Role[vector["receiver"].upper()]
     if vector["phase"] == "handshake":
-        session = Session(role, now=0.0, hello=HELLO if role is Role.AGENT else None)
+        session = Session(role, LIMITS, now=0.0, hello=HELLO if role is Role.AGENT else None)
         session.bytes_to_send()
         return session
-    link = Link()
+    link = Link(agent=LIMITS, relay=LIMITS)
     link.login()
     for _ in range(vector["streams"]):
         link.open()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from relay.auth import MasterKey
-from relay.store import Database, upgrade
+from relay.store import Database
 from tests.store.support import Clock
-from tests.support import postgres
+from tests.support import postgres, stores
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -25,7 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def master() -> MasterKey:
-    return MasterKey(secret=bytes(range(32)))
+    return stores.MASTER
 
 
 @pytest.fixture
@@ -49,11 +49,20 @@ def server() -> Iterator[postgres.PostgresServer]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def template(server: postgres.PostgresServer) -> str:
+    """Name of a database with the schema, to copy."""
+    name = server.create_database()
+    stores.make_schema(server.url(name))
+    return name
+
+
 @pytest.fixture
 def name(request: pytest.FixtureRequest, engine: str) -> Iterator[str]:
-    """Of the test's own database on the PostgreSQL server."""
+    """Of the test's own database on the PostgreSQL server: with the schema for who asks for `database`, else empty."""
     server: postgres.PostgresServer = request.getfixturevalue("server")
-    created = server.create_database()
+    template = request.getfixturevalue("template") if "database" in request.fixturenames else None
+    created = server.create_database(template)
     yield created
     server.drop_database(created)
 
@@ -87,7 +96,7 @@ def open_database(url: str, master: MasterKey, clock: Clock) -> Iterator[OpenDat
 
 
 @pytest.fixture
-def database(open_database: OpenDatabase) -> Database:
-    database = open_database()
-    upgrade(database)
-    return database
+def database(engine: str, path: Path, open_database: OpenDatabase) -> Database:
+    if engine == "sqlite":
+        stores.write_file(path)
+    return open_database()

@@ -122,11 +122,11 @@ class PostgresServer(AbstractContextManager["PostgresServer"]):
         secret = f":{self.password}" if password else ""
         return f"postgresql://tester{secret}@127.0.0.1:{self.port}/{database}?sslrootcert={self.ca_file}"
 
-    def create_database(self) -> str:
-        """A new, empty database; gives its name."""
+    def create_database(self, template: str | None = None) -> str:
+        """A new database, a copy of `template` or empty; gives its name."""
         name = f"t{secrets.token_hex(6)}"
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template1'}".encode())
         return name
 
     def drop_database(self, name: str) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from client.kubernetes.settings import InCluster
 from tests.support import agent_in_cluster
+from tests.support.deployment import Deployment
 from tests.support.fake_kubernetes import FakeKubernetes
 from tests.support.processes import Running
 from tests.support.rights import agent_token
-from tests.support.with_github import GithubDeployment
 
 OWN, SHOP = "signadot", "shop"
 BASELINE, CLONE = "127.0.0.1", "127.0.0.2"
@@ -35,7 +35,7 @@ class _Pod(BaseHTTPRequestHandler):
 class Cluster:
     """The cluster, with the Deployment `web` of the image acme/web and its Service."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *, pod_logs: bool = False) -> None:
         folder.mkdir()
         self.fake = fake = FakeKubernetes(folder)
         self.port = port
@@ -45,15 +45,15 @@ class Cluster:
             fake.add_namespace(name)
         fake.create_all(DEFINITION)
         fake.add_deployment("web", SHOP, image="acme/web:1", port=port)
-        self.account = fake.write_service_account_files(folder / "account", OWN, agent_token(fake))
+        self.account = fake.write_service_account_files(folder / "account", OWN, agent_token(fake, pod_logs=pod_logs))
         admin = folder / "admin-token"
         admin.write_text(fake.admin_token)
         self._node = InCluster(host="127.0.0.1", port=fake.port, token_file=admin, ca_file=fake.ca_file, namespace=OWN)
 
-    def start_agent(self, relay: GithubDeployment, token: str) -> Running:
+    def start_agent(self, relay: Deployment, token: str, *extra: str) -> Running:
         """An agent in a pod, with previews; comes back once its tunnel is up."""
         return relay.start_agent(
-            *("--allow-target", "*.*.svc:*", "--previews"),
+            *("--allow-target", "*.*.svc:*", "--previews", *extra),
             *("--kubernetes-api", self.fake.url, "--kubernetes-namespace", OWN),
             *("--kubernetes-token-file", str(self.account / "token")),
             *("--kubernetes-ca-file", str(self.account / "ca.crt")),
@@ -75,14 +75,14 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(folder: Path) -> Iterator[Cluster]:
-    """A cluster, with servers where its pods are."""
+def running_cluster(folder: Path, *, pod_logs: bool = False) -> Iterator[Cluster]:
+    """A cluster, with servers where its pods are; `pod_logs`: whether its agents have the right to read logs."""
     with ExitStack() as stack:
         first = stack.enter_context(ThreadingHTTPServer((BASELINE, 0), _Pod))
         second = stack.enter_context(ThreadingHTTPServer((CLONE, first.server_port), _Pod))
         for server in (first, second):
             threading.Thread(target=server.serve_forever, daemon=True).start()
             stack.callback(server.shutdown)
-        cluster = Cluster(folder / "cluster", first.server_port)
+        cluster = Cluster(folder / "cluster", first.server_port, pod_logs=pod_logs)
         with cluster.fake:
             yield cluster

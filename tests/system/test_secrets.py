@@ -1,7 +1,5 @@
 """200 planted values, on either engine: none may rest in clear in the database, or be said by logs and metrics."""
 
-import base64
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import pytest
 
 from tests.support import postgres
 from tests.support.deployment import Deployment
+from tests.support.planted import hits, planted
 from tests.support.processes import Running, run
 from tests.support.site import PREVIEW, PROXY, SampleApp, preview
 
@@ -17,22 +16,11 @@ pytestmark = pytest.mark.system
 EACH = 20
 
 
-def planted(kind: str) -> list[str]:
-    """Values that stand nowhere else."""
-    return [f"{kind}{secrets.token_hex(6)}" for _ in range(EACH)]
-
-
 @pytest.fixture
 def relay(tmp_path: Path) -> Iterator[Deployment]:
     with Deployment(tmp_path) as deployment:
         deployment.init()
         yield deployment
-
-
-def forms(value: str) -> list[bytes]:
-    """How a value might stand in a file: as it is, in UTF-16, in base64 and in hexadecimal digits."""
-    plain = value.encode()
-    return [plain, plain.upper(), value.encode("utf-16-le"), base64.b64encode(plain)[:-4], plain.hex().encode()]
 
 
 def refused(relay: Deployment, workspace: str, *, key: bool) -> bytes:
@@ -46,7 +34,7 @@ def refused(relay: Deployment, workspace: str, *, key: bool) -> bytes:
 def plant(relay: Deployment, sample: SampleApp, pages: list[bytes]) -> list[str]:
     """Makes workspaces and tokens out of planted values, visits them, and keeps the error pages that came back."""
     kinds = ("repository", "branch", "commit", "words", "label", "image", "tag", "target", "header", "token")
-    values = {kind: planted(kind) for kind in kinds}
+    values = {kind: planted(kind, EACH) for kind in kinds}
     for number in range(EACH):
         of = {kind: values[kind][number] for kind in kinds}
         relay.api("POST", f"/clusters/{relay.cluster}/tokens", {"description": of["token"]})
@@ -72,10 +60,6 @@ def plant(relay: Deployment, sample: SampleApp, pages: list[bytes]) -> list[str]
             visitor.send(relay.tunnel_request(f"{of['target']}.shop.svc:8080"))
             assert visitor.read_answer().status == 502
     return [value for kind in kinds for value in values[kind]]
-
-
-def hits(values: list[str], data: bytes, place: str) -> list[str]:
-    return [f"{value} in {place}" for value in values if any(form in data for form in forms(value))]
 
 
 def metrics(relay: Deployment) -> bytes:

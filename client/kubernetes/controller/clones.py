@@ -23,6 +23,8 @@ ROUTING_KEY_VARIABLE = "SIGNADOT_ROUTING_KEY"
 MAX_LABEL = 63
 """Of a label's value, and of a Service's name."""
 HASH_CHARACTERS = 8
+MIN_READY_SECONDS = 10
+"""For how long a pod has to be ready at least: without a probe it is ready between two crashes, too."""
 DROPPED_FIELDS = frozenset({"replicas", "selector", "template", "paused"})
 """Of the baseline's spec. One pod is enough to look at, and a baseline that is held back does not hold its clones."""
 
@@ -55,8 +57,13 @@ def clone_of(wish: Wish, baseline: Object) -> Manifest:
     template["metadata"] = {"labels": labels, "annotations": annotations | {OWNER_ANNOTATION: wish.owner}}
     for container in containers_of(template):
         _adapt(container, wish)
+    if "imagePullSecrets" in template["spec"]:
+        template["spec"]["imagePullSecrets"] = _single(template["spec"]["imagePullSecrets"], name="")
     spec = {key: value for key, value in baseline["spec"].items() if key not in DROPPED_FIELDS}
     spec |= {"replicas": 1, "selector": {"matchLabels": {CLONE_LABEL: name}}, "template": template}
+    spec["minReadySeconds"] = max(spec.get("minReadySeconds", 0), MIN_READY_SECONDS)
+    if "progressDeadlineSeconds" in spec:  # the API server wants it to be longer
+        spec["progressDeadlineSeconds"] = max(spec["progressDeadlineSeconds"], spec["minReadySeconds"] + 1)
     metadata = _metadata(wish, namespace, name, labels)
     if namespace == wish.namespace:  # elsewhere the finalizer alone sees to its end
         metadata["ownerReferences"] = [_reference(WORKSPACE_API_VERSION, WORKSPACE_KIND, wish.object_name, wish.uid)]
@@ -87,7 +94,22 @@ def _adapt(container: dict[str, Any], wish: Wish) -> None:
     ours = {WORKSPACE_VARIABLE: wish.name, ROUTING_KEY_VARIABLE: wish.routing_key}
     others = [variable for variable in container.get("env") or () if variable["name"] not in ours]
     # In front, so that the others may refer to them.
-    container["env"] = [{"name": name, "value": value} for name, value in ours.items()] + others
+    container["env"] = [{"name": name, "value": value} for name, value in ours.items()] + _single(others, name="")
+    if "ports" in container:
+        container["ports"] = _single(container["ports"], containerPort=0, protocol="TCP")
+
+
+def _single(items: Iterable[dict[str, Any]] | None, **keys: Any) -> list[dict[str, Any]]:
+    """Of items with the same keys (which have these defaults) the last.
+
+    An API server takes several in what is created, where the last one counts, and fails at them in what is applied.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for item in items or ():
+        key = tuple(item.get(name, default) for name, default in keys.items())
+        found.pop(key, None)  # its place is the last one's: variables refer to those before them
+        found[key] = item
+    return list(found.values())
 
 
 def _ports(baseline: Object, services: Iterable[Object]) -> list[dict[str, Any]]:

@@ -5,17 +5,19 @@ replicas of an agent may run it at once: they decide alike, and what they write 
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
 import trio
 
 from client.kubernetes.controller.clones import owner_of
-from client.kubernetes.controller.decisions import Named, Plan, decide, leftovers, status_of
-from client.kubernetes.controller.readiness import State
+from client.kubernetes.controller.decisions import REFUSED, Named, Plan, decide, leftovers, refused, status_of
+from client.kubernetes.controller.reach import Reach
+from client.kubernetes.controller.readiness import MAX_MESSAGE, State
 from client.kubernetes.controller.seen import Seen
-from client.kubernetes.controller.wishes import FINALIZER, Wish, wish_of
+from client.kubernetes.controller.wishes import FINALIZER, Place, Wish, wish_of
 from relay.errors import RelayError
 from relay.kubernetes import (
     APPLY_PATCH,
@@ -29,8 +31,10 @@ from relay.kubernetes import (
     Informer,
     InvalidError,
     KubernetesClient,
+    KubernetesError,
     NotFoundError,
     Resource,
+    TooManyRequestsError,
     Where,
     WorkQueue,
 )
@@ -41,6 +45,9 @@ AT_A_TIME: Final = 4
 """Workspaces that are worked on at once: the API server has others to serve."""
 RESYNC_SECONDS: Final = 300.0
 """All Workspaces are looked at so often, whatever was heard of."""
+NO_TIME: Final = (502, 503, 504)
+"""Answers of an API server that starts, stops or waits for its store, and of proxies before it. A 500 is none of them:
+webhooks that fail, and manifests that cannot be applied, end in it for as long as nobody does something."""
 
 Object = dict[str, Any]
 log = structlog.get_logger("agent")
@@ -73,8 +80,9 @@ class Controller:
         self._wishes = Informer(
             client, WORKSPACES, lambda: own, on_event=self._wish_changed, on_error=_complain("workspaces")
         )
+        self._allowed = allow_namespaces
         self._others = [
-            self._informer(resource, Where(namespace=place, labels=WORKSPACE_LABEL if resource == PODS else ""))
+            (place, self._informer(resource, place))
             for place in sorted(allow_namespaces) or [""]
             for resource in (DEPLOYMENTS, SERVICES, PODS)
         ]
@@ -82,11 +90,13 @@ class Controller:
     async def run(self) -> None:
         """Works for ever."""
         async with trio.open_nursery() as nursery:
-            informers = [self._wishes, *self._others]
-            for informer in informers:
+            for informer in (self._wishes, *(informer for _, informer in self._others)):
                 nursery.start_soon(informer.run)
-            for informer in informers:
-                await informer.synced.wait()  # a half-known cluster looks as if clones were missing, or left over
+            # A half-known cluster looks as if clones were missing, or left over. One namespace that cannot be read, or
+            # was deleted with the agent's rights there, is no reason to leave the others.
+            await self._wishes.synced.wait()
+            for place, informer in self._others:
+                await (informer.answered if place else informer.synced).wait()
             log.info("workspaces are kept", count=len(self._wishes.objects))
             nursery.start_soon(self._queue.run)
             while True:
@@ -95,12 +105,16 @@ class Controller:
 
     # --- what there is to do ----------------------------------------------------------------------------------------
 
-    def _informer(self, resource: Resource, where: Where) -> Informer:
+    def _informer(self, resource: Resource, place: str) -> Informer:
+        where = Where(namespace=place, labels=WORKSPACE_LABEL if resource == PODS else "")
+
         def heard(old: Object | None, new: Object | None) -> None:
             self._seen.put(resource, old, new)
             self._changed(resource, old, new)
 
-        return Informer(self._client, resource, lambda: where, on_event=heard, on_error=_complain(resource.plural))
+        return Informer(
+            self._client, resource, lambda: where, on_event=heard, on_error=_complain(resource.plural, place)
+        )
 
     def _wish_changed(self, old: Object | None, new: Object | None) -> None:
         self._queue.add(str((new or old or {})["metadata"]["name"]))
@@ -141,40 +155,59 @@ class Controller:
             await self._clear(name)
             return
         wish = wish_of(document)
-        try:
-            await self._carry_out(wish, decide(wish, self._seen, now=self._now()))
-        except (ForbiddenError, InvalidError) as error:
-            # Trying again helps no more than waiting does until somebody changes something: they are told.
-            state = State(reason="Refused", message=str(error)[:1000])
-            await self._write_status(wish, status_of(wish, state, now=self._now()))
-            raise
+        await self._carry_out(wish, decide(wish, self._seen, now=self._now(), reach=self._reach()))
 
     async def _clear(self, name: str) -> None:
         """Removes what a Workspace left that is gone without our finalizer."""
         left = leftovers(f"{self._namespace}/{name}", self._seen)
         if left and await self._is_gone(name):
-            await self._delete(left)
+            for error in (await self._each(self._delete, left)).values():
+                raise error
+
+    def _reach(self) -> Reach:
+        unreadable = frozenset(place for place, informer in self._others if not informer.synced.is_set())
+        return Reach(allowed=self._allowed, unreadable=unreadable)
 
     async def _carry_out(self, wish: Wish, plan: Plan) -> None:
         if plan.hold:
             await self._write_finalizers(wish, [*_finalizers(wish), FINALIZER])
-        for named in plan.applies:
-            log.info("clone applied", workspace=wish.object_name, kind=named.resource.plural, name=named.name)
-            path = named.resource.path(named.namespace, named.name)
-            await self._client.patch(path, named.manifest, content_type=APPLY_PATCH, manager=MANAGER, force=True)
-        if plan.deletes and await self._is_current(wish):
-            await self._delete(plan.deletes)
+        if (plan.applies or plan.deletes) and not await self._is_current(wish):
+            return  # the watch is late, and tells yet: what was asked for long ago must not undo what is there for now
+        # What cannot be done for one fork is no reason to leave the others, and somebody may have to do something.
+        refusals = await self._each(self._apply, plan.applies) | await self._each(self._delete, plan.deletes)
+        if refusals:
+            told = {place: str(error) for place, error in refusals.items()}
+            await self._write_status(wish, refused(wish, plan, told, now=self._now(), reach=self._reach()))
+            raise next(iter(refusals.values()))
         if plan.release:
             await self._write_finalizers(wish, [name for name in _finalizers(wish) if name != FINALIZER])
+        if wish.deleted and plan.status is not None:
+            log.error("clones are left", workspace=wish.object_name, reason=plan.status["conditions"][-1]["message"])
         await self._write_status(wish, plan.status)
 
-    async def _delete(self, deletes: Iterable[Named]) -> None:
-        for named in deletes:
-            log.info("clone deleted", kind=named.resource.plural, name=named.name)
+    async def _each(
+        self, do: Callable[[Named], Awaitable[None]], all_named: Iterable[Named]
+    ) -> dict[Place, KubernetesError]:
+        """Does it for each; gives what was answered where it could not be done, by namespace and name."""
+        refusals: dict[Place, KubernetesError] = {}
+        for named in all_named:
             try:
-                await self._client.delete(named.resource, named.namespace, named.name, uid=named.uid)
-            except NotFoundError:
-                continue
+                await do(named)
+            except KubernetesError as error:
+                if not _is_refusal(error):
+                    raise
+                refusals.setdefault((named.namespace, named.name), error)
+        return refusals
+
+    async def _apply(self, named: Named) -> None:
+        log.info("clone applied", kind=named.resource.plural, namespace=named.namespace, name=named.name)
+        path = named.resource.path(named.namespace, named.name)
+        await self._client.patch(path, named.manifest, content_type=APPLY_PATCH, manager=MANAGER, force=True)
+
+    async def _delete(self, named: Named) -> None:
+        log.info("clone deleted", kind=named.resource.plural, namespace=named.namespace, name=named.name)
+        with suppress(NotFoundError):
+            await self._client.delete(named.resource, named.namespace, named.name, uid=named.uid)
 
     async def _is_gone(self, name: str) -> bool:
         try:
@@ -184,7 +217,7 @@ class Controller:
         return False
 
     async def _is_current(self, wish: Wish) -> bool:
-        """Whether a Workspace still asks for what we know: nothing is deleted for what was long ago."""
+        """Whether a Workspace still asks for what we know."""
         try:
             now = await self._client.get(WORKSPACES, wish.namespace, wish.object_name)
         except NotFoundError:
@@ -197,7 +230,12 @@ class Controller:
         # nothing may be made for it, so that is an error as any other.
         version = wish.document["metadata"]["resourceVersion"]
         patch = {"metadata": {"finalizers": finalizers, "resourceVersion": version}}
-        await self._client.patch(WORKSPACES.path(wish.namespace, wish.object_name), patch)
+        try:
+            await self._client.patch(WORKSPACES.path(wish.namespace, wish.object_name), patch)
+        except (ForbiddenError, InvalidError) as error:
+            state = State(reason=REFUSED, message=str(error)[:MAX_MESSAGE])
+            await self._write_status(wish, status_of(wish, state, now=self._now()))
+            raise
 
     async def _write_status(self, wish: Wish, status: Object | None) -> None:
         if status is not None:
@@ -205,6 +243,12 @@ class Controller:
 
     def _now(self) -> str:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock()))
+
+
+def _is_refusal(error: KubernetesError) -> bool:
+    """Whether the API server said no to this very write, rather than that it has no time or something has changed."""
+    answered = error.http_status not in {0, *NO_TIME}
+    return answered and not isinstance(error, TooManyRequestsError | ConflictError)
 
 
 def _same_generation(old: Object | None, new: Object | None) -> bool:
@@ -219,8 +263,8 @@ def _finalizers(wish: Wish) -> list[str]:
     return list(wish.document["metadata"].get("finalizers") or ())
 
 
-def _complain(what: str) -> Callable[[RelayError], None]:
+def _complain(what: str, namespace: str = "") -> Callable[[RelayError], None]:
     def complain(error: RelayError) -> None:
-        log.warning("watch broke off", resource=what, reason=str(error))
+        log.warning("watch broke off", resource=what, namespace=namespace, reason=str(error))
 
     return complain

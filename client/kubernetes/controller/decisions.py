@@ -3,10 +3,11 @@
 | Workspace | its clones | what is done |
 |---|---|---|
 | there, without our finalizer | any | the finalizer is set, before anything is made |
-| there | missing, or made of another manifest | applied |
+| there | missing, made of another manifest, or scaled to nothing | applied |
 | there | not asked for (any more) | deleted |
 | there | as they should be | the status is written, if it is another one |
 | its end is asked for | some are left | those not being deleted yet are deleted |
+| its end is asked for | some were where the agent sees nothing any more | it is said, and the finalizer stays |
 | its end is asked for | none is left | the finalizer is removed |
 | gone | some are left | deleted |
 """
@@ -17,7 +18,8 @@ from typing import Any
 
 from client.kubernetes.controller.clones import clone_name, clone_of, hash_of, owner_of, service_of
 from client.kubernetes.controller.images import uses
-from client.kubernetes.controller.readiness import State, condition_of, state_of
+from client.kubernetes.controller.reach import ANYWHERE, Reach
+from client.kubernetes.controller.readiness import MAX_MESSAGE, State, condition_of, state_of
 from client.kubernetes.controller.seen import Seen
 from client.kubernetes.controller.wishes import Place, Wish
 from relay.kubernetes import DEPLOYMENTS, PODS, READY, SERVICES, STARTING, Resource
@@ -25,6 +27,10 @@ from relay.kubernetes import DEPLOYMENTS, PODS, READY, SERVICES, STARTING, Resou
 Object = dict[str, Any]
 MAX_FORKS = 128
 """What a Workspace's status can list. More means that an image is used all over the cluster."""
+
+NOT_ALLOWED = "NamespaceNotAllowed"
+REFUSED = "Refused"
+"""The reason where the API server does not take a write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +57,16 @@ class Plan:
     """Whether the finalizer is to be removed."""
     status: Object | None = None
     """The whole new status; None where it is right."""
+    forks: Sequence["Fork"] | None = None
+    """What the status is about; None where it is about none."""
+    problems: Sequence[tuple[str, State]] = ()
+    """What else it has to tell."""
 
 
 @dataclass(slots=True)
-class _Fork:
+class Fork:
+    """One Deployment that is cloned."""
+
     place: Place
     name: str
     """The clone's."""
@@ -63,12 +75,14 @@ class _Fork:
     """Whether the clone has a Service."""
 
 
-def decide(wish: Wish, seen: Seen, *, now: str) -> Plan:
+def decide(wish: Wish, seen: Seen, *, now: str, reach: Reach = ANYWHERE) -> Plan:
     """The plan for a Workspace that is there. `now`: the time, as Kubernetes writes it."""
+    lost = _lost(wish, reach)
     if wish.deleted:
         left = leftovers(wish.owner, seen)
-        return Plan(deletes=left, release=wish.held and not _owned(wish.owner, seen))
-    places, problems = _places(wish, seen)
+        status = status_of(wish, condition_of(lost), now=now) if lost else None
+        return Plan(deletes=left, release=wish.held and not lost and not _owned(wish.owner, seen), status=status)
+    places, problems = _places(wish, seen, reach)
     if len(places) > MAX_FORKS:
         state = State(
             reason="TooManyForks", message=f"{len(places)} Deployments would be forked, more than {MAX_FORKS}"
@@ -78,17 +92,31 @@ def decide(wish: Wish, seen: Seen, *, now: str) -> Plan:
     keep: set[tuple[Resource, Place]] = set()
     forks = []
     for place in places:
-        fork = _Fork(place=place, name=clone_name(wish, *place))
+        fork = Fork(place=place, name=clone_name(wish, *place))
         keep |= {(DEPLOYMENTS, (place[0], fork.name)), (SERVICES, (place[0], fork.name))}
         applies += _bring_up(wish, seen, fork, keep)
         forks.append(fork)
-    state = condition_of([*((f"{fork.place[0]}/{fork.place[1]}", fork.state) for fork in forks), *problems])
+    problems = [*lost, *problems]
     return Plan(
         hold=not wish.held,
         applies=applies,
         deletes=leftovers(wish.owner, seen, keep=keep),
-        status=status_of(wish, state, forks, now=now),
+        status=status_of(wish, _together(forks, problems), forks, reach=reach, now=now),
+        forks=forks,
+        problems=problems,
     )
+
+
+def refused(
+    wish: Wish, plan: Plan, refusals: Mapping[Place, str], *, now: str, reach: Reach = ANYWHERE
+) -> Object | None:
+    """The status after a plan of which some things could not be done: by namespace and name, what was answered."""
+    left = {place: State(reason=REFUSED, message=message[:MAX_MESSAGE]) for place, message in refusals.items()}
+    for fork in plan.forks or ():
+        fork.state = left.pop((fork.place[0], fork.name), fork.state)
+    others = [("/".join(place), state) for place, state in left.items()]
+    state = _together(plan.forks or (), [*others, *plan.problems])
+    return status_of(wish, state, plan.forks, reach=reach, now=now)
 
 
 def leftovers(owner: str, seen: Seen, *, keep: Iterable[tuple[Resource, Place]] = ()) -> Sequence[Named]:
@@ -102,7 +130,9 @@ def leftovers(owner: str, seen: Seen, *, keep: Iterable[tuple[Resource, Place]] 
     ]
 
 
-def status_of(wish: Wish, state: State, forks: Sequence[_Fork] | None = None, *, now: str) -> Object | None:
+def status_of(
+    wish: Wish, state: State, forks: Sequence[Fork] | None = None, *, now: str, reach: Reach = ANYWHERE
+) -> Object | None:
     """The status that says this, None where the Workspace says it already. Without `forks` those it lists stay."""
     before = wish.document.get("status") or {}
     known = {condition["type"]: condition for condition in before.get("conditions") or ()}
@@ -120,12 +150,40 @@ def status_of(wish: Wish, state: State, forks: Sequence[_Fork] | None = None, *,
     status = {
         "observedGeneration": wish.generation,
         "conditions": [*others, condition],
-        "forks": before.get("forks") or [] if forks is None else [_fork_status(fork) for fork in forks],
+        "forks": _listed(wish) if forks is None else _fork_statuses(wish, forks, reach),
     }
     return None if status == before else status
 
 
-def _fork_status(fork: _Fork) -> Object:
+def _together(forks: Iterable[Fork], problems: Iterable[tuple[str, State]]) -> State:
+    return condition_of([*(("/".join(fork.place), fork.state) for fork in forks), *problems])
+
+
+def _listed(wish: Wish) -> Sequence[Object]:
+    return (wish.document.get("status") or {}).get("forks") or []
+
+
+def _lost(wish: Wish, reach: Reach) -> Sequence[tuple[str, State]]:
+    """What was cloned in namespaces where the agent sees nothing any more, and so can remove nothing."""
+    return [
+        (f"{fork['namespace']}/{fork['clone']}", State(reason=NOT_ALLOWED, message=f"the clone is left there: {why}"))
+        for fork in _listed(wish)
+        if not reach.sees(fork["namespace"])
+        for why in [reach.objection(fork["namespace"], own=wish.namespace)]
+    ]
+
+
+def _fork_statuses(wish: Wish, forks: Sequence[Fork], reach: Reach) -> Sequence[Object]:
+    """What is to be said of forks; those that are out of reach stay, as their clones do."""
+    lost = [
+        {key: fork[key] for key in ("deployment", "namespace", "clone")} | {"ready": False, "message": "out of reach"}
+        for fork in _listed(wish)
+        if not reach.sees(fork["namespace"])
+    ]
+    return [*lost, *(_fork_status(fork) for fork in forks)][:MAX_FORKS]
+
+
+def _fork_status(fork: Fork) -> Object:
     namespace, deployment = fork.place
     told = {"deployment": deployment, "namespace": namespace, "clone": fork.name, "ready": fork.state.ready}
     if fork.service:
@@ -133,27 +191,32 @@ def _fork_status(fork: _Fork) -> Object:
     return told if fork.state.ready else told | {"message": fork.state.message}
 
 
-def _places(wish: Wish, seen: Seen) -> tuple[Sequence[Place], Sequence[tuple[str, State]]]:
-    """The Deployments to clone: those that are named, then those that run an image; and what is wrong with images."""
-    places = dict.fromkeys(wish.forks)
-    problems = []
-    baselines = [(place, found) for place, found in sorted(seen.deployments.items()) if not owner_of(found)]
+def _places(wish: Wish, seen: Seen, reach: Reach) -> tuple[Sequence[Place], Sequence[tuple[str, State]]]:
+    """The Deployments to clone: those that are named, then those that run an image; and what is wrong with others."""
+    objections = {place: reach.objection(place[0], own=wish.namespace) for place in wish.forks}
+    places = dict.fromkeys(place for place in wish.forks if not objections[place])
+    problems = [("/".join(place), State(reason=NOT_ALLOWED, message=why)) for place, why in objections.items() if why]
+    baselines = [
+        (place, found)
+        for place, found in sorted(seen.deployments.items())
+        if not owner_of(found) and not reach.objection(place[0], own=wish.namespace)
+    ]
     for image in wish.images:
         users = [place for place, found in baselines if uses(found, image)]
         places |= dict.fromkeys(users)
         if not users:
-            problem = State(reason="ImageNotUsed", message="no Deployment that the agent may read runs it")
+            problem = State(reason="ImageNotUsed", message="no Deployment that the agent may clone runs it")
             problems.append((image, problem))
     return tuple(places), problems
 
 
-def _bring_up(wish: Wish, seen: Seen, fork: _Fork, keep: set[tuple[Resource, Place]]) -> Iterable[Named]:
+def _bring_up(wish: Wish, seen: Seen, fork: Fork, keep: set[tuple[Resource, Place]]) -> Iterable[Named]:
     """What has to be applied for a fork; notes on it how it stands."""
     namespace, name = fork.place[0], fork.name
     baseline = seen.deployments.get(fork.place)
     clone = seen.deployments.get((namespace, name))
     service = seen.services.get((namespace, name))
-    fork.service = service is not None
+    fork.service = service is not None and owner_of(service) == wish.owner  # visitors are led there
     if baseline is None or owner_of(baseline):
         fork.state = State(reason="BaselineNotFound", message="there is no such Deployment that the agent may read")
         return
@@ -161,7 +224,7 @@ def _bring_up(wish: Wish, seen: Seen, fork: _Fork, keep: set[tuple[Resource, Pla
         fork.state = State(reason="NameTaken", message=f"{namespace}/{name} belongs to somebody else")
         return
     manifest = clone_of(wish, baseline)
-    if clone is None or hash_of(clone) != hash_of(manifest):
+    if clone is None or hash_of(clone) != hash_of(manifest) or clone["spec"].get("replicas") == 0:
         yield Named(resource=DEPLOYMENTS, namespace=namespace, name=name, manifest=manifest)
     if clone is None:
         return  # its Service needs its uid

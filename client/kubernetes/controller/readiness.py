@@ -44,8 +44,13 @@ def state_of(clone: Object, pods: Iterable[Object]) -> State:
     status = clone.get("status") or {}
     wanted = clone["spec"].get("replicas", 1)
     counts = [status.get(name, 0) for name in ("updatedReplicas", "replicas", "availableReplicas")]
-    # As `kubectl rollout status` has it: all pods are new ones, none of the old ones is left, all can be used.
-    if status.get("observedGeneration", 0) >= clone["metadata"].get("generation", 0) and counts == [wanted] * 3:
+    # As `kubectl rollout status` has it: all pods are new ones, none of the old ones is left, all can be used. Of none
+    # that is true as well.
+    if (
+        wanted
+        and status.get("observedGeneration", 0) >= clone["metadata"].get("generation", 0)
+        and counts == [wanted] * 3
+    ):
         return RUNS
     for condition in status.get("conditions") or ():
         kind, is_met = condition["type"], condition["status"] == "True"
@@ -71,8 +76,10 @@ def _pods_state(pods: Iterable[Object]) -> State | None:
         if "deletionTimestamp" in pod["metadata"]:
             continue
         status = pod.get("status") or {}
-        for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
-            if (found := _container_state(container)) is not None:
+        first, others = (status.get(name) or () for name in ("initContainerStatuses", "containerStatuses"))
+        tried = all(container.get("ready") for container in others)
+        for container, is_tried in (*((item, False) for item in first), *((item, tried) for item in others)):
+            if (found := _container_state(container, is_tried=is_tried)) is not None:
                 return found
         for condition in status.get("conditions") or ():
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
@@ -80,8 +87,10 @@ def _pods_state(pods: Iterable[Object]) -> State | None:
     return None
 
 
-def _container_state(container: Object) -> State | None:
+def _container_state(container: Object, *, is_tried: bool) -> State | None:
     """What is wrong with a container.
+
+    `is_tried`: all containers are ready, and yet the pod is of no use; one without a probe is ready whenever it runs.
 
     Pulling and crashing go to and fro between states, each with words that change: what is said of them stays the
     same, as every change is a write in the cluster, one in the relay's database, and a commit status.
@@ -92,7 +101,7 @@ def _container_state(container: Object) -> State | None:
     if reason in PULLING:
         return _state(PULLING[-1], f"the image {container.get('image', '')} cannot be pulled")
     ended = next((found for state in states if (found := state.get("terminated"))), None)
-    if reason == CRASHING or (ended and container.get("restartCount", 0) and not container.get("ready")):
+    if reason == CRASHING or (ended and container.get("restartCount", 0) and (is_tried or not container.get("ready"))):
         code = (ended or {}).get("exitCode", "unknown")
         return _state(CRASHING, f"the container {container.get('name', '')} ends, with exit code {code}")
     if not reason or reason in PATIENT:

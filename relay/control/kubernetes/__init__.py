@@ -2,5 +2,6 @@
 
 from relay.control.kubernetes.cluster import ClusterApi, OpenStream
 from relay.control.kubernetes.keeper import WorkspaceKeeper
+from relay.control.kubernetes.log_budget import LogBudget, LogLimits
 
-__all__ = ["ClusterApi", "OpenStream", "WorkspaceKeeper"]
+__all__ = ["ClusterApi", "LogBudget", "LogLimits", "OpenStream", "WorkspaceKeeper"]

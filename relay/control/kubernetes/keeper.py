@@ -21,8 +21,8 @@ log = structlog.get_logger("kubernetes")
 class Access(Protocol):
     """How clusters are reached."""
 
-    def api(self, cluster_id: str) -> ClusterApi:
-        """The API of the cluster with this id."""
+    def workspaces_api(self, cluster_id: str) -> ClusterApi:
+        """The API of the cluster with this id, by an agent that lets Workspace objects through."""
 
     def has_previews(self, cluster_id: str) -> bool:
         """Whether an agent of the cluster lets Workspace objects through now."""
@@ -85,7 +85,7 @@ class WorkspaceKeeper:
             if org is not None:
                 reconciler = Reconciler(
                     self._database,
-                    self._access.api(cluster_id),
+                    self._access.workspaces_api(cluster_id),
                     org,
                     is_open=lambda: self._access.has_previews(cluster_id),
                 )

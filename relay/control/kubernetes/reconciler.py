@@ -58,6 +58,8 @@ class Reconciler:
         self._informer = Informer(api, WORKSPACES, self._where, on_event=self._changed, on_error=self._broke_off)
         self._scope = trio.CancelScope()
         self._all_wanted = trio.Event()
+        self._noted: dict[str, tuple[str, int, str]] = {}
+        """What was noted last of each name: the workspace's id and revision, and the object's version."""
 
     def heard(self, name: str) -> None:
         """A workspace of the org was changed; with an empty name any may have been."""
@@ -125,6 +127,7 @@ class Reconciler:
         if workspace is not None and workspace.cluster_id != self._api.cluster_id:
             workspace = None
         if workspace is None:
+            self._noted.pop(name, None)
             if there is not None and decide(there, None, org_id=self.org_id) is Step.DELETE:
                 await self._delete(there)
             return
@@ -133,7 +136,7 @@ class Reconciler:
         except (ForbiddenError, InvalidError) as error:
             await self._note(workspace, problem("Refused", str(error), revision=workspace.revision))
             raise
-        await self._note(workspace, state)
+        await self._note(workspace, state, version=there["metadata"]["resourceVersion"] if there is not None else "")
 
     async def _bring_about(self, there: Object | None, workspace: Workspace) -> InCluster | None:
         """Writes what is wanted where that is not there; gives what the object says of it, if anything."""
@@ -168,6 +171,14 @@ class Reconciler:
         except NotFoundError:
             return
 
-    async def _note(self, workspace: Workspace, state: InCluster | None) -> None:
-        if state is not None and state != workspace.in_cluster:
+    async def _note(self, workspace: Workspace, state: InCluster | None, *, version: str = "") -> None:
+        """Notes what an object of that version says.
+
+        Once: if the database says something else later, a process whose watch is quicker has noted it.
+        """
+        mark = (workspace.id, workspace.revision, version)
+        if state is None or (version and self._noted.get(workspace.name) == mark):
+            return
+        if state != workspace.in_cluster:
             await self._database.write(workspaces.note_in_cluster, workspace, state)
+        self._noted[workspace.name] = mark

@@ -245,6 +245,16 @@ async def test_workspaces_are_created_watched_and_deleted(nursery: trio.Nursery,
         await api.delete(WORKSPACES, namespace, "pr-42")
 
 
+async def test_workspaces_go_to_agents_that_let_them_through(nursery: trio.Nursery, site: Site) -> None:
+    for previews in (False, True):
+        site.start_agent(nursery, site.flags(previews=previews))
+    await until(lambda: site.access.has_previews("c1") and site.relay.registry.status("c1").tunnels == 2)
+    assert list(site.access.with_previews()) == ["c1"]
+    api, where = site.access.workspaces_api("c1"), Where(namespace="signadot")
+    for _ in range(20):
+        await api.list(WORKSPACES, where)
+
+
 async def test_a_history_that_is_forgotten_is_gone(nursery: trio.Nursery, site: Site) -> None:
     site.cluster.add_deployment("web", replicas=1)
     site.start_agent(nursery)

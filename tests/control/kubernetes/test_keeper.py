@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import trio
 from relay.auth import MasterKey
 from relay.control.kubernetes import keeper as keeping
 from relay.kubernetes import pauses
-from relay.store import Database, Endpoint, GithubSource, upgrade
-from tests.client.kubernetes.controller.world import OWN, World
-from tests.control.kubernetes.world import SPEC, WEB, Relay
+from relay.store import Database, Endpoint, GithubSource, upgrade, workspaces
+from tests.client.kubernetes.controller.world import OWN, LateWatch, World
+from tests.control.kubernetes.world import SPEC, WEB, DirectApi, Relay
 from tests.support.fake_kubernetes import FakeKubernetes
 
 WRITES = [("POST", r"/workspaces$"), ("PUT", r"/workspaces/pr-1$"), ("DELETE", r"/workspaces/pr-1$")]
@@ -200,6 +201,26 @@ async def test_two_relay_processes_agree(relay: Relay) -> None:
             await relay.remove(f"pr-{number}")
         for number in range(5):
             await relay.world.until_gone(f"pr-{number}")
+
+
+class LateApi(LateWatch, DirectApi):
+    """Hears nothing of Workspaces."""
+
+
+async def test_a_relay_process_whose_watch_is_late_overwrites_nothing(relay: Relay) -> None:
+    await relay.put()
+    async with relay.world.controller(), relay.keeper():
+        before = await relay.until_said("Ready")
+    relay.api = LateApi
+    async with relay.keeper():
+        await relay.put("pr-2")
+        await relay.until_there("pr-2")  # by then it has looked at all
+        assert before.in_cluster is not None
+        newer = replace(before.in_cluster, ready=False, reason="CrashLoopBackOff")
+        await relay.database.write(workspaces.note_in_cluster, before, newer)
+        await relay.put("pr-3")
+        await relay.until_there("pr-3")
+    assert (await relay.database.read(workspaces.require, relay.org_id, "pr-1")).in_cluster == newer
 
 
 async def test_a_workspace_of_somebody_else_under_that_name_is_said_and_left_alone(relay: Relay) -> None:

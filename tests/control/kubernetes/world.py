@@ -47,6 +47,7 @@ class Relay:
     """What a test does to the database, and what it finds in the cluster and there."""
 
     online = True
+    api: type[DirectApi] = DirectApi
 
     def __init__(self, world: World, database: Database) -> None:
         self.world = world
@@ -59,8 +60,8 @@ class Relay:
         self.cluster_id = (await self.database.write(clusters.put, self.org_id, "c1"))[0].id
         await self.database.write(clusters.put, self.org_id, "c2")
 
-    def api(self, cluster_id: str) -> ClusterApi:
-        return DirectApi(cluster_id, self)
+    def workspaces_api(self, cluster_id: str) -> ClusterApi:
+        return self.api(cluster_id, self)
 
     def has_previews(self, cluster_id: str) -> bool:
         return self.online and cluster_id == self.cluster_id

@@ -71,6 +71,16 @@ def merged(kind: Kind, before: Object, how: How) -> Object:
     return value
 
 
+def require_single(kind: Kind, config: Object) -> None:
+    """Raises Refusal where a list of what is applied has two items that nothing tells apart."""
+    found: set[Path] = set()
+    for path, _ in _leaves(kind, (), {name: item for name, item in config.items() if name in {"spec", "data"}}):
+        if path[-1] == "." and path in found:
+            message = f"failed to create typed patch object: {'.'.join(path[:-1])}: duplicate entries for key"
+            raise Refusal(failure(500, "InternalError", message))
+        found.add(path)
+
+
 def leaves(kind: Kind, value: Object) -> dict[Path, Any]:
     """The fields of an object that can be owned, with their values."""
     metadata = {name: item for name, item in value.get("metadata", {}).items() if name not in _UNOWNED}
@@ -102,7 +112,7 @@ def _keys(kind: Kind, path: Path) -> tuple[str, ...] | None:
     if kind.custom and names[0] != "metadata":
         return _schema_keys(kind.schema, names)
     if names[-1] == "ports":
-        return ("containerPort", "protocol") if "containers" in names else ("port", "protocol")
+        return ("containerPort", "protocol") if {"containers", "initContainers"} & {*names} else ("port", "protocol")
     return MERGE_KEYS.get(names[-1])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.fake_kubernetes import rules
-from tests.support.fake_kubernetes.fields import How, merged, tracked
+from tests.support.fake_kubernetes.fields import How, merged, require_single, tracked
 from tests.support.fake_kubernetes.kinds import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, Kind, Kinds
 from tests.support.fake_kubernetes.store import Store
 from tests.support.fake_kubernetes.values import generated, new_uid, timestamp, with_metadata
@@ -111,6 +111,7 @@ class Registry:
             raise bad_request(message)
         if metadata.get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
+        require_single(kind, config)
         before = self.store.get(kind, namespace, name)
         if before is None:
             if how.subresource:

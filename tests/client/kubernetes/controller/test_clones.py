@@ -87,7 +87,18 @@ def test_a_clone_has_none_of_its_baselines_labels() -> None:
 
 def test_a_clone_is_one_pod_that_is_not_paused_and_otherwise_as_its_baseline() -> None:
     spec = clone_of(wish(), deployment())["spec"]
-    assert (spec["replicas"], spec["minReadySeconds"], "paused" in spec) == (1, 3, False)
+    assert (spec["replicas"], "paused" in spec) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [({}, (10, None)), ({"progressDeadlineSeconds": 5}, (10, 11)), ({"minReadySeconds": 30}, (30, None))],
+)
+def test_a_clone_is_ready_only_after_a_while(fields: dict[str, Any], expected: tuple[int, int | None]) -> None:
+    baseline = deployment()
+    baseline["spec"] |= fields
+    spec = clone_of(wish(), baseline)["spec"]
+    assert (spec["minReadySeconds"], spec.get("progressDeadlineSeconds")) == expected
 
 
 def test_all_containers_get_images_and_variables_and_ours_win() -> None:
@@ -108,6 +119,17 @@ def test_all_containers_get_images_and_variables_and_ours_win() -> None:
     assert pod["containers"][0]["image"] == "acme/web:2"
     assert pod["containers"][0]["env"] == [*ours, main["env"][1]]
     assert main["image"] == "acme/web:1", "the baseline itself is not changed"
+
+
+def test_of_what_a_baseline_has_twice_the_last_stays() -> None:
+    old, other, new = ({"name": name, "value": value} for name, value in (("A", "1"), ("B", "2"), ("A", "$(B)")))
+    ports = [{"containerPort": 80}, {"containerPort": 80, "protocol": "UDP"}, {"containerPort": 80, "name": "http"}]
+    container = {"name": "web", "image": "acme/web:1", "env": [old, other, new], "ports": ports}
+    secrets = [{"name": "one"}, {"name": "one"}]
+    pod = clone_of(wish(), deployment(containers=[container], imagePullSecrets=secrets))["spec"]["template"]["spec"]
+    assert pod["containers"][0]["env"][2:] == [other, new]
+    assert pod["containers"][0]["ports"] == ports[1:]
+    assert pod["imagePullSecrets"] == secrets[:1]
 
 
 def test_the_hash_tells_manifests_apart_and_nothing_else() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from relay.kubernetes import pauses
 from tests.client.kubernetes.controller.world import OWN, World
 from tests.support.fake_kubernetes import FakeKubernetes
 
@@ -211,15 +212,36 @@ async def test_namespaces_that_are_not_allowed_are_left_alone(tmp_path: Path) ->
         assert not [call for call in fake.calls(user=f"system:serviceaccount:{OWN}:agent") if call.status == 403]
 
 
-async def test_clones_in_the_workspaces_own_namespace_are_owned_by_it(world: World) -> None:
-    world.fake.add_deployment("tool", OWN, image="acme/tool:1")
-    made = world.wish(images=[{"name": "acme/tool", "newTag": "2"}])
-    async with world.controller():
-        await world.until_reason("Ready")
-    (clone,) = world.clones()
-    assert [owner["uid"] for owner in clone["metadata"]["ownerReferences"]] == [made["metadata"]["uid"]]
-    (service,) = world.clones("Service")
-    assert [owner["uid"] for owner in service["metadata"]["ownerReferences"]] == [clone["metadata"]["uid"]]
+async def test_clones_in_the_workspaces_own_namespace_are_owned_by_it(tmp_path: Path) -> None:
+    with FakeKubernetes(tmp_path) as fake:
+        world = World(fake, OWN)
+        world.fake.add_deployment("tool", OWN, image="acme/tool:1")
+        made = world.wish(images=[{"name": "acme/tool", "newTag": "2"}])
+        async with world.controller():
+            await world.until_reason("Ready")
+        (clone,) = world.clones()
+        assert [owner["uid"] for owner in clone["metadata"]["ownerReferences"]] == [made["metadata"]["uid"]]
+        (service,) = world.clones("Service")
+        assert [owner["uid"] for owner in service["metadata"]["ownerReferences"]] == [clone["metadata"]["uid"]]
+
+
+async def test_a_namespace_that_cannot_be_read_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "LIMIT_SECONDS", 0.1)
+    with FakeKubernetes(tmp_path) as fake:
+        world = World(fake, "shop", "pay")
+        fake.add_deployment("web", "shop", image="acme/web:1")
+        fake.add_deployment("bank", "pay", image="acme/bank:1")
+        (binding,) = [item for item in fake.list("RoleBinding", "pay") if "agent" in item["metadata"]["name"]]
+        fake.delete("RoleBinding", binding["metadata"]["name"], "pay")
+        world.wish("pr-1", **TAG)
+        world.wish("pr-2", forks=[{"namespace": "pay", "deployment": "bank"}])
+        async with world.controller():
+            await world.until_reason("Ready")
+            condition = await world.until_reason("NamespaceNotAllowed", "pr-2")
+            assert condition["message"] == "pay/bank: the API server does not let the agent read the namespace pay"
+            del binding["metadata"]["uid"], binding["metadata"]["resourceVersion"]
+            fake.create(binding)
+            await world.until_reason("Ready", "pr-2")
 
 
 async def test_a_clone_that_somebody_deletes_comes_again(world: World) -> None:
@@ -285,3 +307,40 @@ async def test_what_the_api_server_refuses_is_said(world: World) -> None:
     async with world.controller():
         condition = await world.until_reason("Refused")
     assert "cannot patch" in condition["message"]
+
+
+async def test_what_fails_for_one_fork_is_said_and_the_others_are_made(world: World) -> None:
+    world.wish(images=[{"name": "acme/gone", "newTag": "1"}])
+    world.fake.add_deployment("old", "shop", image="acme/gone:1")
+    async with world.controller():
+        await world.until_reason("Ready")
+        world.fake.troubles.error(500, method="PATCH", path=r"/deployments/pr-1-api", times=None)
+        images = [{"name": f"acme/{name}", "newTag": "2"} for name in ("api", "web")]
+        world.fake.patch("Workspace", "pr-1", {"spec": {"images": images}}, OWN)
+        condition = await world.until_reason("Refused")
+        assert condition["message"].startswith("shop/api: Internal error occurred")
+
+        def told() -> list[tuple[str, bool]]:
+            forks = world.fake.get("Workspace", "pr-1", OWN)["status"]["forks"]
+            return [(fork["deployment"], fork["ready"]) for fork in forks]
+
+        await world.until(lambda: told() == [("api", False), ("web", True)], "the other to be ready")
+        labels = "signadot.com/clone-of"
+        await world.until(
+            lambda: [clone["metadata"]["labels"][labels] for clone in world.clones()] == ["web"], "the end of the third"
+        )
+        world.fake.troubles.clear()
+        await world.until_reason("Ready")
+    assert len(world.clones()) == 2
+
+
+async def test_a_baseline_with_a_variable_twice_is_cloned(world: World) -> None:
+    def double(found: dict[str, Any]) -> dict[str, Any]:
+        found["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "A", "value": value} for value in "12"]
+        return found
+
+    world.fake.patch("Deployment", "web", double, "shop")
+    world.wish(**TAG)
+    async with world.controller():
+        await world.until_reason("Ready")
+    assert env(world.clones()[0])["A"] == "2"

@@ -6,6 +6,7 @@ import pytest
 
 from client.kubernetes.controller.clones import clone_of, service_of
 from client.kubernetes.controller.decisions import MAX_FORKS, Plan, decide
+from client.kubernetes.controller.reach import Reach
 from client.kubernetes.controller.seen import Seen
 from client.kubernetes.controller.wishes import FINALIZER, Wish, wish_of
 from relay.kubernetes import DEPLOYMENTS, SERVICES
@@ -99,6 +100,14 @@ def test_another_tag_is_applied_and_not_ready_before_it_runs() -> None:
     assert (applied(plan), reason(plan)) == (["deployments"], "Starting")
 
 
+def test_a_clone_that_was_scaled_to_nothing_is_applied_again() -> None:
+    clone = there(clone_of(wish(), deployment()), status={"observedGeneration": 1})
+    clone["spec"] = clone["spec"] | {"replicas": 0}
+    service = service_of(wish(), deployment(), (), clone)
+    plan = decide(wish(), seen(deployment(), clone, services=[there(service)]), now=NOW)
+    assert (applied(plan), reason(plan)) == (["deployments"], "Starting")
+
+
 def test_what_is_not_asked_for_any_more_is_deleted() -> None:
     plan = decide(wish(images=[]), complete(wish()), now=NOW)
     assert (applied(plan), deleted(plan), reason(plan)) == ([], ["deployments", "services"], "Ready")
@@ -144,6 +153,8 @@ def test_what_belongs_to_somebody_else_is_not_touched(kind: str) -> None:
     found = seen(deployment(), theirs) if kind == "deployment" else seen(deployment(), services=[theirs])
     plan = decide(wish(), found, now=NOW)
     assert (applied(plan), deleted(plan), reason(plan)) == ([], [], "NameTaken")
+    assert plan.status is not None
+    assert ["service" in fork for fork in plan.status["forks"]] == [False], "no visitor is led there"
 
 
 def test_what_is_seen_is_forgotten_whole() -> None:
@@ -154,3 +165,51 @@ def test_what_is_seen_is_forgotten_whole() -> None:
     assert found.owners() == set()
     assert list(found.owned(DEPLOYMENTS, "signadot/pr-1")) == []
     assert found.deployments == {}
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "kube-node-lease", "signadot"])
+def test_namespaces_of_kubernetes_and_of_the_agent_are_cloned_from_only_by_name(namespace: str) -> None:
+    found = seen(deployment(namespace=namespace))
+    assert reason(decide(wish(), found, now=NOW)) == "ImageNotUsed"
+    named = wish(images=[], forks=[{"namespace": namespace, "deployment": "web"}])
+    plan = decide(named, found, now=NOW)
+    assert (applied(plan), reason(plan)) == ([], "NamespaceNotAllowed")
+    for asked in (wish(), named):
+        plan = decide(asked, found, now=NOW, reach=Reach(allowed=frozenset({namespace})))
+        assert applied(plan) == ["deployments"]
+
+
+OUT_OF_REACH = [
+    Reach(allowed=frozenset({"pay"})),
+    Reach(allowed=frozenset({"pay", "shop"}), unreadable=frozenset({"shop"})),
+]
+
+
+@pytest.mark.parametrize("reach", OUT_OF_REACH, ids=["not allowed", "not readable"])
+def test_a_clone_that_is_out_of_reach_is_said_and_holds_its_workspace(reach: Reach) -> None:
+    status = decide(wish(), complete(wish()), now=NOW).status
+    for _ in range(2):
+        plan = decide(wish(status=status), seen(), now=LATER, reach=reach)
+        assert (applied(plan), deleted(plan), reason(plan)) == ([], [], "NamespaceNotAllowed")
+        assert plan.status is not None
+        status = plan.status | {"observedGeneration": 0}
+        (fork,) = status["forks"]
+        assert (fork["namespace"], fork["deployment"], fork["ready"], "service" in fork) == (
+            "shop",
+            "web",
+            False,
+            False,
+        )
+    plan = decide(wish(status=status, deleted=True), seen(), now=LATER, reach=reach)
+    assert (plan.release, reason(plan)) == (False, "NamespaceNotAllowed")
+    plan = decide(wish(status=status, deleted=True), complete(wish()), now=LATER)
+    assert (deleted(plan), plan.release) == (["deployments", "services"], False)
+    assert decide(wish(status=status, deleted=True), seen(), now=LATER).release
+
+
+@pytest.mark.parametrize("reach", OUT_OF_REACH, ids=["not allowed", "not readable"])
+def test_what_never_was_cloned_holds_nothing(reach: Reach) -> None:
+    forks = [{"namespace": "shop", "deployment": "web"}]
+    plan = decide(wish(forks=forks, images=[]), seen(), now=NOW, reach=reach)
+    assert reason(plan) == "NamespaceNotAllowed"
+    assert decide(wish(forks=forks, status=plan.status, deleted=True), seen(), now=LATER, reach=reach).release

@@ -1,13 +1,15 @@
 """Whatever ends in the middle, the controller, its connections or the API server: the end is the same."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from client.kubernetes.api import KubeApi
 from relay.kubernetes import pauses
-from tests.client.kubernetes.controller.world import OWN, World
+from tests.client.kubernetes.controller.world import OWN, LateWatch, World
 from tests.support.fake_kubernetes import FakeKubernetes
 
 TAG: dict[str, Any] = {"images": [{"name": "acme/web", "newTag": "pr-1"}]}
@@ -157,3 +159,33 @@ async def test_two_controllers_agree(world: World) -> None:
         await world.until_gone("pr-2")
     (same,) = world.clones()
     assert (same["metadata"]["uid"], same["metadata"]["generation"]) == (clone["metadata"]["uid"], 1)
+
+
+class Late(LateWatch, KubeApi):
+    """Hears nothing of Workspaces."""
+
+
+async def test_a_controller_whose_watch_is_late_undoes_nothing(world: World) -> None:
+    world.wish(**TAG)
+    await undisturbed(world)
+
+    def looks() -> int:
+        return len([call for call in world.fake.calls(method="GET") if call.path.endswith("/workspaces/pr-1")])
+
+    def dye(colour: str) -> Callable[[Any], Any]:
+        def change(found: Any) -> Any:
+            found["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "COLOUR", "value": colour}]
+            return found
+
+        return change
+
+    async with world.controller(Late):
+        await world.until(lambda: len(world.fake.open_calls(verb="watch")) == 3, "the watches")
+        world.fake.patch("Workspace", "pr-1", {"spec": {"images": [{"name": "acme/web", "newTag": "pr-2"}]}}, OWN)
+        await undisturbed(world)
+        before = world.clones()
+        for colour in ("red", "blue"):  # the first look is over when the second begins
+            further = looks() + 1
+            world.fake.patch("Deployment", "web", dye(colour), "shop")
+            await world.until(partial(lambda count: looks() >= count, further), "a look at the Workspace")
+    assert world.clones() == before

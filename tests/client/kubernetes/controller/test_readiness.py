@@ -61,12 +61,28 @@ def test_what_goes_to_and_fro_is_said_once() -> None:
         {"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s"}}, "lastState": ended},
         {"state": {"running": {}}, "lastState": ended},
         {"state": ended, "lastState": ended},
+        {"state": {"running": {}}, "lastState": ended, "ready": True},
     ]
     said = set()
     for crash in crashes:
-        status = {"containerStatuses": [crash | {"name": "web", "restartCount": 1, "ready": False}]}
+        status = {"containerStatuses": [{"ready": False} | crash | {"name": "web", "restartCount": 1}]}
         said.add(state_of(clone(availableReplicas=0), [{"metadata": {}, "status": status}]))
     assert said == {State(reason="CrashLoopBackOff", message="the container web ends, with exit code 3")}
+
+
+def test_a_container_that_came_back_is_not_blamed_for_one_that_starts() -> None:
+    ended = {"terminated": {"exitCode": 3}}
+    back = {"name": "mesh", "state": {"running": {}}, "lastState": ended, "restartCount": 1, "ready": True}
+    done = {"name": "init", "state": ended, "restartCount": 1, "ready": True}
+    main = {"name": "web", "state": {"running": {}}, "ready": False}
+    status = {"initContainerStatuses": [done], "containerStatuses": [back, main]}
+    assert state_of(clone(availableReplicas=0), [{"metadata": {}, "status": status}]).reason == "Starting"
+
+
+def test_a_clone_of_no_pods_is_not_ready() -> None:
+    idle = clone(updatedReplicas=0, replicas=0, availableReplicas=0)
+    idle["spec"]["replicas"] = 0
+    assert not state_of(idle, []).ready
 
 
 def test_a_pod_that_fits_nowhere_is_said() -> None:

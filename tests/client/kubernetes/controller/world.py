@@ -10,6 +10,7 @@ import trio
 from client.kubernetes.api import KubeApi
 from client.kubernetes.controller import Controller
 from client.kubernetes.settings import InCluster
+from relay.kubernetes import EVERYWHERE, WORKSPACES, Events, KubernetesClient, Resource, Where
 from tests.support.fake_kubernetes import FakeKubernetes
 from tests.support.rights import agent_token
 
@@ -39,10 +40,10 @@ class World:
         )
 
     @asynccontextmanager
-    async def controller(self) -> AsyncIterator[None]:
+    async def controller(self, api: type[KubeApi] = KubeApi) -> AsyncIterator[None]:
         """A controller runs; at the end of the block it is gone in the middle of whatever it does."""
         async with trio.open_nursery() as nursery:
-            controller = Controller(KubeApi(self.cluster), namespace=OWN, allow_namespaces=self.namespaces)
+            controller = Controller(api(self.cluster), namespace=OWN, allow_namespaces=self.namespaces)
             nursery.start_soon(controller.run)
             yield
             nursery.cancel_scope.cancel()
@@ -83,6 +84,20 @@ class World:
         """Method and path of all that the agent changed."""
         calls = self.fake.calls(user=f"system:serviceaccount:{OWN}:agent")
         return [(call.method, call.path) for call in calls if call.method != "GET"]
+
+
+class LateWatch(KubernetesClient):
+    """To be mixed into a client: its watch of Workspaces is late for ever, the others are not."""
+
+    @asynccontextmanager
+    async def watch(
+        self, resource: Resource, where: Where = EVERYWHERE, *, resource_version: str, timeout_seconds: int = 300
+    ) -> AsyncIterator[Events]:
+        if resource == WORKSPACES:
+            await trio.sleep_forever()
+        asked = super().watch(resource, where, resource_version=resource_version, timeout_seconds=timeout_seconds)
+        async with asked as events:
+            yield events
 
 
 def workspace(name: str, **spec: Any) -> Object:

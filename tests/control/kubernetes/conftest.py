@@ -1,0 +1,3 @@
+from tests.control.conftest import api
+
+__all__ = ["api"]
