@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from client.kubernetes.controller.clones import clone_name, clone_of, hash_of, is_same_baseline, owner_of, service_of
-from client.kubernetes.controller.images import repository_of, retagged, uses
+from client.kubernetes.controller.images import names_of, plain, repository_of, retagged
 from client.kubernetes.controller.wishes import Wish, wish_of
 from tests.client.kubernetes.controller.world import workspace
 
@@ -71,7 +71,8 @@ def test_an_images_name_is_what_stands_before_tag_and_digest(reference: str, rep
 )
 def test_a_tag_is_put_on_that_very_image(reference: str, name: str, expected: str | None) -> None:
     assert retagged(reference, {name: "new"}) == expected
-    assert uses(deployment(containers=[{"name": "c", "image": reference}]), name) is (expected is not None)
+    running = names_of(deployment(containers=[{"name": "c", "image": reference}]))
+    assert (plain(name) in running) is (expected is not None)
 
 
 def test_a_clone_has_none_of_its_baselines_labels() -> None:
