@@ -37,25 +37,27 @@ class StreamServer:
         self._dials = trio.Semaphore(MAX_DIALS)
 
     async def serve(self, stream: MuxStream) -> None:
-        """Serves one stream to its end; never raises for what the relay or the target does."""
+        """Serves one stream to its end; never raises."""
         with self._metrics.streams_open.track_inprogress():
-            if stream.kind != KIND:
-                await self._serve_other(stream)
-                return
             try:
-                target = await self._dial(stream)
-            except DialError as error:
-                self._metrics.dials.labels(error.wire_code.name.lower()).inc()
-                log.info(
-                    "dial failed", host=stream.host, port=stream.port, code=error.wire_code.name, reason=str(error)
-                )
-                stream.reset(error.wire_code, str(error))
-                return
-            self._metrics.dials.labels("ok").inc()
-            stream.accept()
-            sent, received = await copy_both_ways(stream, target)
-            self._metrics.bytes.labels("to_target").inc(sent)
-            self._metrics.bytes.labels("from_target").inc(received)
+                await (self._serve_tcp if stream.kind == KIND else self._serve_other)(stream)
+            except Exception:  # the boundary between one stream and all others of the agent
+                log.exception("stream failed", kind=stream.kind)
+                stream.reset(ResetCode.INTERNAL, "the agent failed")
+
+    async def _serve_tcp(self, stream: MuxStream) -> None:
+        try:
+            target = await self._dial(stream)
+        except DialError as error:
+            self._metrics.dials.labels(error.wire_code.name.lower()).inc()
+            log.info("dial failed", host=stream.host, port=stream.port, code=error.wire_code.name, reason=str(error))
+            stream.reset(error.wire_code, str(error))
+            return
+        self._metrics.dials.labels("ok").inc()
+        stream.accept()
+        sent, received = await copy_both_ways(stream, target)
+        self._metrics.bytes.labels("to_target").inc(sent)
+        self._metrics.bytes.labels("from_target").inc(received)
 
     async def _serve_other(self, stream: MuxStream) -> None:
         serve = self._others.get(stream.kind)

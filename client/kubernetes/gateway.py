@@ -98,8 +98,8 @@ class _Exchange:
         try:
             await self._serve()
             await self._stream.aclose()
-        except trio.BrokenResourceError:
-            return  # the relay has left
+        except* trio.BrokenResourceError:
+            pass  # the relay has left, perhaps while a piece was on its way to it
 
     async def _serve(self) -> None:
         try:

@@ -1,4 +1,5 @@
 import pytest
+import structlog.testing
 import trio
 import trio.testing
 from trio.testing import MockClock
@@ -60,4 +61,28 @@ async def test_dials_at_once_are_bounded_and_a_stream_waits_no_longer_than_a_dia
     assert sorted(codes)[2] in {ResetCode.LIMIT, ResetCode.TIMED_OUT}
     assert trio.current_time() <= 2 * DIAL_SECONDS + 1
     assert "signadot_agent_streams_open 0.0" in metrics.text().decode()
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_fault_in_one_stream_resets_it_and_harms_no_other(nursery: trio.Nursery) -> None:
+    async def fail(_: MuxStream) -> None:
+        await trio.lowlevel.checkpoint()
+        raise LookupError("a mistake of ours")
+
+    async def serve_well(stream: MuxStream) -> None:
+        stream.accept()
+        await stream.send_all(b"well")
+        await stream.send_eof()
+
+    policy = DialPolicy(patterns=())
+    server = StreamServer(Dialler(policy), Metrics("1"), others={"bad": fail, "good": serve_well})
+    tunnel = await open_tunnel(nursery, server)
+    with structlog.testing.capture_logs() as logs:
+        bad = tunnel.open("bad", "x", 1)
+        with pytest.raises(StreamResetError) as caught:
+            await bad.wait_opened()
+    assert caught.value.wire_code == ResetCode.INTERNAL
+    assert [line["event"] for line in logs] == ["stream failed"]
+    good = tunnel.open("good", "x", 1)
+    assert await good.receive_some() == b"well"
     nursery.cancel_scope.cancel()

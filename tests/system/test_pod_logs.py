@@ -21,6 +21,7 @@ pytestmark = pytest.mark.system
 LOGS = "/workspaces/shop/logs"
 CONTAINERS = ("web", "proxy")
 LOG_CALL = "/log"
+SETTINGS = {"limits": {"api_requests_per_minute": 100_000}}
 LINE_BYTES = 1000
 LINES_EACH = 9 * MIB // LINE_BYTES
 """Of a container at once: the fake, as a kubelet, keeps no more than 10 MiB."""
@@ -111,7 +112,7 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("logs")
-    with running_cluster(folder, pod_logs=True) as cluster, Deployment(folder) as relay:
+    with running_cluster(folder, pod_logs=True) as cluster, Deployment(folder, settings=SETTINGS) as relay:
         yield Stage(relay, cluster)
 
 

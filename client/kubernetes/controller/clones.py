@@ -28,6 +28,9 @@ MIN_READY_SECONDS = 10
 DROPPED_FIELDS = frozenset({"replicas", "selector", "template", "paused"})
 """Of the baseline's spec. One pod is enough to look at, and a baseline that is held back does not hold its clones."""
 
+OWN_FIELDS = frozenset({"replicas", "paused"})
+"""Of the baseline's spec what it may change by itself: autoscalers do so all day."""
+
 
 def clone_name(wish: Wish, namespace: str, deployment: str) -> str:
     """The name of a clone and of its Service: readable, and no other clone's."""
@@ -44,6 +47,16 @@ def owner_of(document: Object) -> str:
 def hash_of(document: Object) -> str:
     """Of which manifest an object was made."""
     return str((document["metadata"].get("annotations") or {}).get(HASH_ANNOTATION, ""))
+
+
+def is_same_baseline(old: Object | None, new: Object | None) -> bool:
+    """Whether a Deployment or Service of others has changed in nothing that clones have of it."""
+    if old is None or new is None:
+        return False
+    before, after = (
+        {key: value for key, value in item["spec"].items() if key not in OWN_FIELDS} for item in (old, new)
+    )
+    return before == after
 
 
 def clone_of(wish: Wish, baseline: Object) -> Manifest:

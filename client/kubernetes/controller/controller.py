@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 import trio
 
-from client.kubernetes.controller.clones import owner_of
+from client.kubernetes.controller.clones import is_same_baseline, owner_of
 from client.kubernetes.controller.decisions import REFUSED, Named, Plan, decide, leftovers, refused, status_of
 from client.kubernetes.controller.reach import Reach
 from client.kubernetes.controller.readiness import MAX_MESSAGE, State
@@ -123,8 +123,8 @@ class Controller:
         owners = {owner_of(document) for document in (old, new) if document is not None} - {""}
         for owner in owners:
             self._add_owner(owner)
-        # Baselines and their Services concern everybody; their status, which changes often, concerns nobody.
-        if not owners and resource != PODS and not _same_generation(old, new):
+        # Baselines and their Services concern everybody; their status and scale, which change often, concern nobody.
+        if not owners and resource != PODS and not is_same_baseline(old, new):
             self._add_all()
 
     def _add_all(self) -> None:
@@ -249,14 +249,6 @@ def _is_refusal(error: KubernetesError) -> bool:
     """Whether the API server said no to this very write, rather than that it has no time or something has changed."""
     answered = error.http_status not in {0, *NO_TIME}
     return answered and not isinstance(error, TooManyRequestsError | ConflictError)
-
-
-def _same_generation(old: Object | None, new: Object | None) -> bool:
-    if old is None or new is None:
-        return False
-    before, after = old["metadata"], new["metadata"]
-    # Services have no generation: theirs always counts as changed.
-    return "generation" in after and before.get("generation") == after["generation"]
 
 
 def _finalizers(wish: Wish) -> list[str]:

@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from client.kubernetes.controller.clones import clone_name, clone_of, hash_of, owner_of, service_of
-from client.kubernetes.controller.images import uses
 from client.kubernetes.controller.reach import ANYWHERE, Reach
 from client.kubernetes.controller.readiness import MAX_MESSAGE, State, condition_of, state_of
 from client.kubernetes.controller.seen import Seen
 from client.kubernetes.controller.wishes import Place, Wish
-from relay.kubernetes import DEPLOYMENTS, PODS, READY, SERVICES, STARTING, Resource
+from relay.kubernetes import DEPLOYMENTS, PODS, READY, SERVICES, STARTING, Resource, key_of
 
 Object = dict[str, Any]
 MAX_FORKS = 128
@@ -196,13 +195,9 @@ def _places(wish: Wish, seen: Seen, reach: Reach) -> tuple[Sequence[Place], Sequ
     objections = {place: reach.objection(place[0], own=wish.namespace) for place in wish.forks}
     places = dict.fromkeys(place for place in wish.forks if not objections[place])
     problems = [("/".join(place), State(reason=NOT_ALLOWED, message=why)) for place, why in objections.items() if why]
-    baselines = [
-        (place, found)
-        for place, found in sorted(seen.deployments.items())
-        if not owner_of(found) and not reach.objection(place[0], own=wish.namespace)
-    ]
     for image in wish.images:
-        users = [place for place, found in baselines if uses(found, image)]
+        everywhere = map(key_of, seen.users(image))
+        users = [place for place in everywhere if not reach.objection(place[0], own=wish.namespace)]
         places |= dict.fromkeys(users)
         if not users:
             problem = State(reason="ImageNotUsed", message="no Deployment that the agent may clone runs it")
@@ -228,7 +223,7 @@ def _bring_up(wish: Wish, seen: Seen, fork: Fork, keep: set[tuple[Resource, Plac
         yield Named(resource=DEPLOYMENTS, namespace=namespace, name=name, manifest=manifest)
     if clone is None:
         return  # its Service needs its uid
-    front = service_of(wish, baseline, _baseline_services(seen), clone)
+    front = service_of(wish, baseline, seen.services_in(namespace), clone)
     if front is None:
         keep.discard((SERVICES, (namespace, name)))
     elif service is None or hash_of(service) != hash_of(front):
@@ -243,10 +238,6 @@ def _is_pod_of(pod: Mapping[str, Any], clone: Mapping[str, Any]) -> bool:
     labels = pod["metadata"].get("labels") or {}
     wanted: Mapping[str, str] = clone["spec"]["selector"]["matchLabels"]
     return pod["metadata"]["namespace"] == clone["metadata"]["namespace"] and wanted.items() <= labels.items()
-
-
-def _baseline_services(seen: Seen) -> Iterable[Object]:
-    return [service for service in seen.services.values() if not owner_of(service)]
 
 
 def _owned(owner: str, seen: Seen) -> Sequence[tuple[Named, Object]]:

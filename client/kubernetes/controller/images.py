@@ -17,7 +17,7 @@ def repository_of(reference: str) -> str:
 def retagged(reference: str, images: Mapping[str, str]) -> str | None:
     """The reference with the new tag, None where none of the images is meant."""
     repository = repository_of(reference)
-    tag = {_plain(name): tag for name, tag in images.items()}.get(_plain(repository))
+    tag = {plain(name): tag for name, tag in images.items()}.get(plain(repository))
     return None if tag is None else f"{repository}:{tag}"
 
 
@@ -28,16 +28,14 @@ def containers_of(template: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     yield from spec.get("containers") or ()
 
 
-def uses(deployment: Mapping[str, Any], name: str) -> bool:
-    """Whether a Deployment runs an image of that name."""
-    wanted = _plain(name)
-    return any(
-        _plain(repository_of(container.get("image", ""))) == wanted
-        for container in containers_of(deployment["spec"]["template"])
-    )
+def names_of(deployment: Mapping[str, Any]) -> set[str]:
+    """The names, as `plain` has them, of the images that a Deployment runs."""
+    containers = containers_of(deployment["spec"]["template"])
+    return {plain(repository_of(container.get("image", ""))) for container in containers}
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """An image's name in the one spelling that is looked for."""
     for registry in DEFAULT_REGISTRIES:
         if name.startswith(registry):
             return name.removeprefix(registry)

@@ -206,6 +206,28 @@ async def test_a_relay_that_does_not_read_stalls_the_api_server_in_bounded_memor
     await stream.aclose()
 
 
+async def test_a_relay_that_leaves_while_a_piece_is_on_its_way_harms_nothing(world: World) -> None:
+    async def endless(connection: Connection, request: Request) -> None:
+        await connection.send(chunked_head("text/plain"))
+        while True:
+            await connection.send(chunk(b"x" * READ_BYTES))
+
+    world.server.handler = endless
+    stream = world.open()
+    await stream.send_all(f"GET {LOG_PATH}?follow=true HTTP/1.1\r\nhost: k\r\n\r\n".encode())
+    await stream.receive_some(1000)
+    (connection,) = world.server.connections
+    sent = -1
+    while sent != connection.sent_bytes:  # until the agent waits for room
+        sent = connection.sent_bytes
+        await trio.testing.wait_all_tasks_blocked(0.1)
+    stream.reset(ResetCode.CANCELLED, "the visitor has left")
+    with trio.fail_after(30):
+        await connection.over.wait()
+    world.server.handler = by_default
+    assert (await world.ask("GET", PODS_PATH)).status == 200
+
+
 async def read_all(stream: MuxStream) -> bytes:
     return b"".join([piece async for piece in stream])
 

@@ -1,6 +1,7 @@
 """The way of a request: troubles, token, rights, endpoint, record."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 
 from tests.support.fake_kubernetes import discovery
@@ -97,13 +98,27 @@ class Gateway:
             changed.notify_all()
         if reply is None or isinstance(reply.body, bytes):
             return reply
-        return replace(reply, body=self._until_end(call, reply.body))
+        return replace(reply, body=_Parts(call, reply.body, changed))
 
-    def _until_end(self, call: Call, parts: Iterator[bytes]) -> Iterator[bytes]:
-        changed = self.endpoints.registry.store.changed
+
+class _Parts(Iterator[bytes]):
+    """Parts of an answer; closing it ends the call, also before the first, which a generator would not notice."""
+
+    def __init__(self, call: Call, parts: Iterator[bytes], changed: threading.Condition) -> None:
+        self._call = call
+        self._parts = parts
+        self._changed = changed
+
+    def __next__(self) -> bytes:
         try:
-            yield from parts
-        finally:
-            with changed:
-                call.open = False
-                changed.notify_all()
+            return next(self._parts)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if isinstance(self._parts, Generator):
+            self._parts.close()
+        with self._changed:
+            self._call.open = False
+            self._changed.notify_all()

@@ -71,10 +71,10 @@ class _Handler(HttpHandler):
             if self.command != "HEAD":
                 self.wfile.write(reply.body)
             return
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        self.wfile.flush()
         with contextlib.closing(reply.body) as parts:  # type: ignore[type-var]
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            self.wfile.flush()
             self._send_parts(parts)
 
     def _send_parts(self, parts: Iterator[bytes]) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from client.kubernetes.controller.clones import clone_name, clone_of, hash_of, owner_of, service_of
-from client.kubernetes.controller.images import repository_of, retagged, uses
+from client.kubernetes.controller.clones import clone_name, clone_of, hash_of, is_same_baseline, owner_of, service_of
+from client.kubernetes.controller.images import names_of, plain, repository_of, retagged
 from client.kubernetes.controller.wishes import Wish, wish_of
 from tests.client.kubernetes.controller.world import workspace
 
@@ -71,7 +71,8 @@ def test_an_images_name_is_what_stands_before_tag_and_digest(reference: str, rep
 )
 def test_a_tag_is_put_on_that_very_image(reference: str, name: str, expected: str | None) -> None:
     assert retagged(reference, {name: "new"}) == expected
-    assert uses(deployment(containers=[{"name": "c", "image": reference}]), name) is (expected is not None)
+    running = names_of(deployment(containers=[{"name": "c", "image": reference}]))
+    assert (plain(name) in running) is (expected is not None)
 
 
 def test_a_clone_has_none_of_its_baselines_labels() -> None:
@@ -180,3 +181,15 @@ def test_a_clones_service_has_the_ports_of_all_services_before_the_baseline_and_
 def test_a_deployment_without_ports_has_no_service() -> None:
     baseline = deployment(containers=[{"name": "worker", "image": "acme/web:1"}])
     assert service_of(wish(), baseline, [], {"metadata": {"uid": "c1"}}) is None
+
+
+def test_scale_and_status_of_a_baseline_concern_no_clone_and_its_template_and_ports_do() -> None:
+    old = deployment()
+    scaled = old | {"spec": old["spec"] | {"replicas": 9, "paused": False}, "status": {"replicas": 9}}
+    assert is_same_baseline(old, scaled)
+    assert is_same_baseline(service("a", PORT, app="web"), service("a", PORT, app="web") | {"status": {"a": 1}})
+    assert not is_same_baseline(old, deployment(containers=[{"name": "web", "image": "acme/web:2"}]))
+    assert not is_same_baseline(service("a", PORT, app="web"), service("a", PORT, app="api"))
+    assert not is_same_baseline(service("a", PORT, app="web"), service("a", PORT | {"port": 81}, app="web"))
+    assert not is_same_baseline(None, old)
+    assert not is_same_baseline(old, None)

@@ -10,7 +10,7 @@ from client.kubernetes.controller.reach import Reach
 from client.kubernetes.controller.seen import Seen
 from client.kubernetes.controller.wishes import FINALIZER, Wish, wish_of
 from relay.kubernetes import DEPLOYMENTS, SERVICES
-from tests.client.kubernetes.controller.test_clones import deployment
+from tests.client.kubernetes.controller.test_clones import deployment, service
 from tests.client.kubernetes.controller.world import workspace
 
 NOW = "2026-01-01T00:00:00Z"
@@ -165,6 +165,22 @@ def test_what_is_seen_is_forgotten_whole() -> None:
     assert found.owners() == set()
     assert list(found.owned(DEPLOYMENTS, "signadot/pr-1")) == []
     assert found.deployments == {}
+
+
+def test_what_is_looked_for_is_found_as_it_is_now() -> None:
+    def images(*names: str) -> Any:
+        return deployment(containers=[{"name": name, "image": name} for name in names])
+
+    def users(name: str) -> list[str]:
+        return [item["metadata"]["name"] for item in found.users(name)]
+
+    before, after = images("acme/web:1", "nginx"), images("acme/web:2", "acme/mesh:1")
+    found = seen(before, there(clone_of(wish(), before)), services=[service("a", namespace="shop")])
+    assert (users("acme/web"), users("docker.io/library/nginx"), users("acme/mesh")) == (["web"], ["web"], [])
+    found.put(DEPLOYMENTS, before, after)
+    assert (users("acme/web"), users("nginx"), users("acme/mesh")) == (["web"], [], ["web"])
+    assert [item["metadata"]["name"] for item in found.services_in("shop")] == ["a"]
+    assert found.services_in("pay") == []
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", "kube-node-lease", "signadot"])
