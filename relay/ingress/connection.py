@@ -127,7 +127,7 @@ class VisitorConnection:
                 await self.reading_again()  # an exchange that was cancelled may not have come to it
                 await self._answer_expired()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the visitor is gone; there is nobody to tell
+            self.broke_off = self.answering  # the visitor is gone; there is nobody to tell
         except BaseException:
             self.broke_off = self.answering  # the process ends in the middle of it, or something failed
             raise
@@ -162,7 +162,7 @@ class VisitorConnection:
             self.expired = self.phase
             self.scope.cancel()
         elif self.phase is Phase.IDLE and self.shared.memory_short():
-            self.pool.close()
+            self.pool.give_up()
         elif (
             self._departure is None
             and self._waiting_since is not None

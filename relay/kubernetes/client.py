@@ -16,6 +16,8 @@ from relay.kubernetes.watching import Events
 
 PAGE_ITEMS = 500
 """Of one page of a list: what kubectl asks for too."""
+MAX_ITEMS = 20_000
+"""Of a list in all: larger than any cluster's that this is for, and a bound for an agent that never ends one."""
 DOCUMENT_SECONDS = 75.0
 """For a whole document: the API server gives up after 60 s."""
 
@@ -110,6 +112,8 @@ class KubernetesClient(ABC):
             )
             page = await self.document(ApiRequest(method="GET", path=resource.path(where.namespace), query=parameters))
             items += _items(page)
+            if len(items) > MAX_ITEMS:
+                raise BadAnswerError(f"the API server's list has more than {MAX_ITEMS} items")
             metadata = page.get("metadata") or {}
             rest = metadata.get("continue") or ""
             if not rest:

@@ -23,6 +23,9 @@ RESET_BURST_SECONDS: Final = 5
 OWN_RESET_BURST_SECONDS: Final = 2
 """The same for resets that we send: the difference is room for a stall of six seconds at full rate."""
 
+SPARE_DEADLINES: Final = 64
+"""Of half-closed streams, kept beyond those that are needed before they are sorted out."""
+
 
 class Role(Enum):
     """Which end of the tunnel a session is."""
@@ -188,6 +191,10 @@ class SessionState:
     def half_finished(self, stream: Stream) -> None:
         """One half of a stream has just finished: the stream ends, or lingers half-closed."""
         if not (stream.receive.finished and stream.send.finish_sent):
+            if len(self.half_closed) > 2 * len(self.streams) + SPARE_DEADLINES:
+                # Nearly all of them end in time; their deadlines must not stay for an hour each.
+                self.half_closed = [entry for entry in self.half_closed if entry[1] in self.streams]
+                heapq.heapify(self.half_closed)
             heapq.heappush(self.half_closed, (self.now + self.limits.half_closed_linger_seconds, stream.stream_id))
             return
         del self.streams[stream.stream_id]

@@ -226,3 +226,20 @@ def test_accepting_is_told_once() -> None:
     link.agent.accept_stream(stream_id)
     link.settle()
     assert events(link.relay) == [StreamAccepted(stream_id)]
+
+
+def test_streams_that_end_in_order_leave_nothing_behind() -> None:
+    link = Link()
+    link.login()
+    for _ in range(2000):
+        stream_id = link.relay.open_stream("tcp", "web.shop.svc", 8080)
+        link.relay.finish(stream_id)
+        link.settle()
+        link.agent.accept_stream(stream_id)
+        link.agent.finish(stream_id)
+        link.settle()
+        events(link.relay)
+        events(link.agent)
+    for session in (link.relay, link.agent):
+        assert session.open_stream_count == 0
+        assert len(session._state.half_closed) < 100

@@ -198,6 +198,16 @@ class _Followed:
     # -- pods
 
     async def _watch(self, selection: Selection, pods: dict[str, Pod]) -> None:
+        """Keeps `pods` true. It is one of the agent's requests for as long as it lasts, so it counts as a log does."""
+        if not self._stream.take():
+            await self._stream.note(f"pods of {selection.origin} are not followed: {self._stream.full}")
+            return
+        try:
+            await self._watch_for_ever(selection, pods)
+        finally:
+            self._stream.give_back()
+
+    async def _watch_for_ever(self, selection: Selection, pods: dict[str, Pod]) -> None:
         pause, said, is_new = FIRST_PAUSE_SECONDS, "", False
         while True:
             try:

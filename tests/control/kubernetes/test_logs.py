@@ -303,7 +303,8 @@ async def test_containers_beyond_the_limit_are_named_in_the_stream(
     cluster.write("web-1", "c0", b"of those that are")
     assert await visitor.line() == b"web-1/c0 of those that are"
     why = b"is not followed: this org reads 8 logs at once (limits.log_containers_per_org)"
-    assert visitor.notes == [b"# web-1/c8 " + why, b"# web-1/c9 " + why]
+    # The watch for further pods counts as well.
+    assert visitor.notes == [b"# web-1/c7 " + why, b"# web-1/c8 " + why, b"# web-1/c9 " + why]
     visitor.leave()
 
 
@@ -312,6 +313,10 @@ async def test_a_cluster_in_trouble_is_a_502_or_503(api: Api, cluster: MemoryClu
     cluster.pods["web-1"]["status"] = "none"
     broken = await ask(api)
     assert (broken.status_code, broken.json()["code"]) == (502, "kubernetes_bad_answer")
+    cluster.pods["web-1"]["status"] = {}
+    cluster.pods["web-1"]["metadata"]["name"] = "# a note"
+    answer = await ask(api)
+    assert (answer.status_code, answer.json()["code"]) == (502, "kubernetes_bad_answer")
 
     cluster.problem = UnavailableError("the agent does not answer")
     answer = await ask(api)
