@@ -27,6 +27,12 @@ def split_address(value: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+def print_address(address: tuple[str, int]) -> str:
+    """host:port, an IPv6 address in brackets: what `split_address` reads."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _address(value: str) -> str:
     split_address(value)
     return value

@@ -34,7 +34,11 @@ class OwnDoors:
         """Accepts, and says where: port 0 in the configuration takes a free one."""
         nursery.start_soon(parts.serve_operations, self._operations)
         nursery.start_soon(parts.accept, self._public, self._accepting)
-        log.info("listening", public=printed(self.public_address), metrics=printed(self.metrics_address))
+        log.info(
+            "listening",
+            public=config.print_address(self.public_address),
+            metrics=config.print_address(self.metrics_address),
+        )
 
     def close(self) -> None:
         """Accepts nothing more."""
@@ -109,9 +113,3 @@ def _listen(address: str, key: str) -> list[socket.socket]:
         return listen(host, port)
     except OSError as error:
         raise OSError(f"{key}: cannot listen on {address}: {error.strerror or error}") from error
-
-
-def printed(address: tuple[str, int]) -> str:
-    """host:port, an IPv6 address in brackets."""
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -101,7 +101,9 @@ class Supervisor:
             return
         others.start_soon(self._serve_operations, operations)
         public, metrics = self._slots[0].sockets.address, operations[0].socket.getsockname()[:2]
-        log.info("listening", public=_printed(public), metrics=_printed(metrics), workers=self._count)
+        log.info(
+            "listening", public=config.print_address(public), metrics=config.print_address(metrics), workers=self._count
+        )
         others.start_soon(self._replace_when_told, workers)
 
     async def _stop(self) -> None:
@@ -185,8 +187,3 @@ class Supervisor:
                 if slot.worker is not None:
                     nursery.start_soon(ask, number, slot.worker)
         return "; ".join(f"worker {number}: {answer}" for number, answer in enumerate(answers) if answer)
-
-
-def _printed(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

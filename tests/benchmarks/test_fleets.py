@@ -2,36 +2,22 @@
 
 import re
 import resource
-import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 
 from benchmarks.agents import Fleet, start_fleet
-from benchmarks.machine import environment
 from benchmarks.peers import LivePeer, Relay
 from benchmarks.peers.https import https_request
-from benchmarks.placement import Placement
 from benchmarks.processes import BenchmarkError, Ground, need_files
 from benchmarks.scenarios import Growth, Options, Run, Storm, chosen_scenarios
 from benchmarks.scenarios.growth import parse_visitors
 from benchmarks.scenarios.storm import gaps_since, restart, start_visitors, times_of
 from benchmarks.target import Target, start_target
+from tests.benchmarks.needs import needs_nginx
 
 AGENTS = 3
-needs_nginx = pytest.mark.skipif(
-    shutil.which("nginx", path=environment()["PATH"]) is None,
-    reason="nginx is not installed (scripts/debian-packages bench)",
-)
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with ExitStack() as stack:
-        yield Ground(tmp_path_factory.mktemp("ground"), Placement.here(), stack)
 
 
 @pytest.fixture(scope="module")

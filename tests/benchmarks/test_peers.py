@@ -1,18 +1,14 @@
 """The peers really do what they are compared for; no load here."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Literal
 
 import pytest
 
-from benchmarks.machine import environment
 from benchmarks.nginx import has_streams
 from benchmarks.peers import Direct, LivePeer, Nginx, Peer, Relay
 from benchmarks.peers.https import https_request
-from benchmarks.placement import Placement
 from benchmarks.processes import Ground, wait_until
 from benchmarks.rounds import Bench
 from benchmarks.scenarios import (
@@ -29,23 +25,15 @@ from benchmarks.scenarios import (
 )
 from benchmarks.target import Target, start_target
 from benchmarks.visit import Resource
+from tests.benchmarks.needs import needs_nginx
 from tests.benchmarks.silent import Silent
 
 BULK_BYTES = 3 << 20
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.skipif(
-        shutil.which("nginx", path=environment()["PATH"]) is None,
-        reason="nginx is not installed (scripts/debian-packages bench)",
-    ),
+    needs_nginx,
 ]
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with ExitStack() as stack:
-        yield Ground(tmp_path_factory.mktemp("ground"), Placement.here(), stack)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from relay.control.kubernetes.names import NAME, matches
 from relay.kubernetes import (
     ORG_LABEL,
     PODS,
@@ -21,8 +22,6 @@ from relay.kubernetes import (
 LIST_TRIES = 3
 """A list in pages may be outrun by changes; three times in a row means a cluster in trouble."""
 
-# Names as Kubernetes gives them (RFC 1123): a strange agent may send anything, and these go before every line.
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _UID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _SERVICE = re.compile(r"(?:[a-z0-9-]+\.)?(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc(?:\.[a-z0-9.-]+)?")
 
@@ -90,8 +89,8 @@ class Pod:
             metadata, spec, status = document["metadata"], document["spec"], document.get("status") or {}
             return cls(
                 uid=_checked(_UID, metadata["uid"]),
-                namespace=_checked(_NAME, metadata["namespace"]),
-                name=_checked(_NAME, metadata["name"]),
+                namespace=_checked(NAME, metadata["namespace"]),
+                name=_checked(NAME, metadata["name"]),
                 origin=origin,
                 phase=str(status.get("phase") or "Unknown"),
                 created_at=str(metadata.get("creationTimestamp") or ""),
@@ -164,11 +163,12 @@ def _containers(spec: dict[str, Any], status: dict[str, Any]) -> Iterator[Contai
     for kind in ("initContainer", "container"):
         statuses = {item["name"]: item for item in status.get(f"{kind}Statuses") or ()}
         for item in spec.get(f"{kind}s") or ():
-            yield _container(_checked(_NAME, item["name"]), statuses.get(item["name"]) or {})
+            yield _container(_checked(NAME, item["name"]), statuses.get(item["name"]) or {})
 
 
 def _checked(grammar: re.Pattern[str], value: Any) -> str:
-    if not isinstance(value, str) or not grammar.fullmatch(value):
+    """A name that is fit to go before every line of a log."""
+    if not matches(value, grammar):
         raise ValueError("not a name of Kubernetes")
     return value
 

@@ -5,8 +5,9 @@ Whoever may write to the cluster may have written it: each value is taken only i
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
+from relay.control.kubernetes.names import LABEL, NAME, matches
 from relay.kubernetes import READY, WAITING
 from relay.store import Clone, Fork, InCluster
 
@@ -17,8 +18,6 @@ MAX_CLONES = 128
 UNKNOWN = "Unknown"
 
 _REASON = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 def state_of(there: Mapping[str, Any], *, revision: int) -> InCluster | None:
@@ -50,12 +49,8 @@ def problem(reason: str, message: str, *, revision: int) -> InCluster:
 def _clones(forks: Any) -> Iterable[Clone]:
     for fork in _items(forks)[:MAX_CLONES]:
         namespace, deployment, service = fork.get("namespace"), fork.get("deployment"), fork.get("service", "")
-        if _is(namespace, _LABEL) and _is(deployment, _NAME) and (service == "" or _is(service, _LABEL)):
+        if matches(namespace, LABEL) and matches(deployment, NAME) and (service == "" or matches(service, LABEL)):
             yield Clone(fork=Fork(namespace=namespace, deployment=deployment), service=service)
-
-
-def _is(value: Any, pattern: re.Pattern[str]) -> TypeGuard[str]:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def _items(value: Any) -> list[dict[str, Any]]:
